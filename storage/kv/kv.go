@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"iter"
@@ -23,18 +24,23 @@ const (
 	// Broken means that the engine could not make a write durable and takes no
 	// more writes until it is opened again.
 	Broken Kind = "engine broken"
+	// BadKey means that an Update wrote a key that is empty or too long.
+	BadKey Kind = "key empty or too long"
 )
 
-// MaxKeys and MaxBytes bound what one Update may write: number of keys, and
-// bytes of keys and values together. Large work goes in batches, each correct
-// alone.
+// MaxKeys and MaxBytes bound what one Update may write: number of different
+// keys, and bytes of keys and values together, the last value of each key
+// counting. Large work goes in batches, each correct alone. MaxKeySize is the
+// longest key, in bytes.
 const (
-	MaxKeys  = 4000
-	MaxBytes = 1 << 20
+	MaxKeys    = 4000
+	MaxBytes   = 1 << 20
+	MaxKeySize = 1 << 10
 )
 
 // Engine is an ordered transactional key-value store. Keys are not empty, at
-// most 1 KiB long, and sort by bytes.
+// most MaxKeySize long, and sort by bytes. Update fails with BadKey when fn wrote
+// another one; reads find nothing under it.
 type Engine interface {
 	// View runs fn on one consistent snapshot. It never waits for a writer and
 	// no writer waits for it.
@@ -44,8 +50,10 @@ type Engine interface {
 	// that fn wrote is durable and every later View sees it; when it returns an
 	// error, nothing of it is. fn may run more than once and on another
 	// goroutine: it touches nothing but its Txn and variables it sets afresh
-	// each time. fn is to be quick: it does no I/O of its own and takes no
-	// locks that are held over I/O.
+	// each time. fn is to be quick: it does no I/O of its own, takes no locks
+	// that are held over I/O, and calls no method of the Engine (an Update in
+	// an Update waits for itself). When fn panics, nothing of it is written and
+	// the panic goes on in the goroutine that called Update.
 	Update(ctx context.Context, fn func(Txn) error) error
 
 	// Backup writes a consistent copy of everything to w; Restore reads such a
@@ -58,13 +66,15 @@ type Engine interface {
 }
 
 // Reader reads one snapshot. It is used by one goroutine at a time. Slices that
-// it returns are valid until the transaction ends and must not be changed.
+// it returns are valid until the transaction ends and must not be changed. It is of
+// no use after fn returned.
 type Reader interface {
 	// Get returns the value of key or an error that is NotFound.
 	Get(key []byte) ([]byte, error)
 	// Scan yields the keys in r in order. The slices it yields are valid until
-	// the next step of the loop only. A read that fails ends the scan, and View or Update then
-	// returns the failure whatever fn returns.
+	// the next step of the loop only. A read that fails ends the scan, and so
+	// does the end of the context; View or Update then returns the failure
+	// whatever fn returns. A Reader has room for a few scans inside each other.
 	Scan(r Range) iter.Seq2[[]byte, []byte]
 }
 
@@ -77,12 +87,17 @@ type Txn interface {
 	Delete(key []byte)
 }
 
-// Range is a part of the key space: From <= key < To; a nil To has no end.
+// Range is a part of the key space: From <= key < To; a nil or empty To has no end.
 type Range struct {
 	From, To []byte
 	Reverse  bool // from the last key to the first
 	KeysOnly bool // the values are nil
 	Limit    int  // at most so many keys; 0 is no limit
+}
+
+// Holds tells whether key is in the part of the key space that r names.
+func (r Range) Holds(key []byte) bool {
+	return bytes.Compare(key, r.From) >= 0 && (len(r.To) == 0 || bytes.Compare(key, r.To) < 0)
 }
 
 // Prefix is the range of all keys that begin with p.
