@@ -144,7 +144,7 @@ func (b *backupReader) uvarint() uint64 {
 	}
 	n, err := binary.ReadUvarint(byteReader{b})
 	if err != nil && b.err == nil {
-		b.fail(err)
+		b.err = fmt.Errorf("%w: %w", Damaged, err)
 	}
 	return n
 }

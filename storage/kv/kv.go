@@ -3,6 +3,7 @@ package kv
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"iter"
 )
@@ -98,6 +99,11 @@ type Range struct {
 // Holds tells whether key is in the part of the key space that r names.
 func (r Range) Holds(key []byte) bool {
 	return bytes.Compare(key, r.From) >= 0 && (len(r.To) == 0 || bytes.Compare(key, r.To) < 0)
+}
+
+// String is for errors and logs.
+func (r Range) String() string {
+	return fmt.Sprintf("[%q, %q) reverse=%t keys=%t limit=%d", r.From, r.To, r.Reverse, r.KeysOnly, r.Limit)
 }
 
 // Prefix is the range of all keys that begin with p.

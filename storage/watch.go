@@ -1,0 +1,72 @@
+package storage
+
+import "sync"
+
+// Watch reports changes: C gets a value after each commit that changed the
+// collection (or, with collection 0, anything in the account). Values do not
+// queue up: read the store again after each, it tells what changed.
+type Watch struct {
+	C <-chan struct{}
+
+	c    chan struct{}
+	coll CollectionID
+	acct AccountID
+	set  *watchSet
+}
+
+// watches are all watches, spread over locks by account.
+type watches struct{ sets [64]watchSet }
+
+type watchSet struct {
+	mu sync.Mutex
+	m  map[AccountID]map[*Watch]struct{}
+}
+
+func (w *watches) init() {
+	for i := range w.sets {
+		w.sets[i].m = map[AccountID]map[*Watch]struct{}{}
+	}
+}
+
+// Watch begins to watch a collection, or with 0 the whole account. The caller closes it.
+func (s *Store) Watch(a AccountID, c CollectionID) *Watch {
+	set := &s.watches.sets[a%AccountID(len(s.watches.sets))]
+	ch := make(chan struct{}, 1)
+	w := &Watch{C: ch, c: ch, coll: c, acct: a, set: set}
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if set.m[a] == nil {
+		set.m[a] = map[*Watch]struct{}{}
+	}
+	set.m[a][w] = struct{}{}
+	return w
+}
+
+// Close ends the watch; C is not closed.
+func (w *Watch) Close() {
+	w.set.mu.Lock()
+	defer w.set.mu.Unlock()
+	delete(w.set.m[w.acct], w)
+	if len(w.set.m[w.acct]) == 0 {
+		delete(w.set.m, w.acct)
+	}
+}
+
+// notify wakes those who watch one of the collections or the account.
+func (w *watches) notify(a AccountID, touched []CollectionID) {
+	set := &w.sets[a%AccountID(len(w.sets))]
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	for x := range set.m[a] {
+		hit := x.coll == 0
+		for _, c := range touched {
+			hit = hit || c == x.coll
+		}
+		if hit {
+			select {
+			case x.c <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
