@@ -51,6 +51,7 @@ type Store struct {
 	log     *slog.Logger
 	cache   *cache
 	watches watches
+	pending pending
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -110,6 +111,9 @@ func (s *Store) Update(ctx context.Context, a AccountID, fn func(*Tx) error) err
 	})
 	if err != nil {
 		return classify(err)
+	}
+	if t.removed {
+		s.pending.add(a)
 	}
 	s.watches.notify(a, t.touched())
 	return nil

@@ -19,6 +19,7 @@ type Tx struct {
 	objects map[ObjectID]*workObject
 	metas   []CollectionID // whose own record changed but not their rows
 	dirty   bool           // the account's head changed
+	removed bool           // rows or a collection went: there is something to clean
 	grew    bool           // the usage grew: the limits are checked
 }
 
@@ -188,6 +189,7 @@ func (t *Tx) Drop(id CollectionID) error {
 	t.head.usage.Bytes -= w.c.Tally.Bytes
 	t.head.usage.Objects -= int64(w.c.Count)
 	delete(t.trees, id)
+	t.removed = true
 	return nil
 }
 
@@ -453,6 +455,7 @@ func (t *Tx) flushObjects() error {
 	if err != nil {
 		return err
 	}
+	t.removed = true
 	slices.Sort(gone)
 	t.w.Set(garbageKey(t.a, h.modseq+1), encodeGarbage(t.now, gone))
 	return nil
