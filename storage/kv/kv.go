@@ -25,6 +25,9 @@ const (
 	// Broken means that the engine could not make a write durable and takes no
 	// more writes until it is opened again.
 	Broken Kind = "engine broken"
+	// Full means that the disk has no room for the write, or too little left to
+	// go on safely.
+	Full Kind = "no space left"
 	// BadKey means that an Update wrote a key that is empty or too long.
 	BadKey Kind = "key empty or too long"
 )

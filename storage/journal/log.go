@@ -1,0 +1,421 @@
+package journal
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+)
+
+// Config has a Log's settings.
+type Config struct {
+	SegmentSize  int64 // bytes after which the next segment begins
+	OpenSegments int   // segments kept open for reading while nobody reads them
+}
+
+// DefaultConfig returns settings for a server.
+func DefaultConfig() Config { return Config{SegmentSize: 64 << 20, OpenSegments: 64} }
+
+// Validate reports every setting that is out of its bounds.
+func (c *Config) Validate() (err error) {
+	if c.SegmentSize < 64<<10 || c.SegmentSize > 1<<30 {
+		err = errors.Join(err, fmt.Errorf("segment size: %d bytes, want 64 KiB to 1 GiB", c.SegmentSize))
+	}
+	if c.OpenSegments < 1 {
+		err = errors.Join(err, fmt.Errorf("open segments: %d, want at least 1", c.OpenSegments))
+	}
+	return err
+}
+
+// bufSize is how much of a body is written at once.
+const bufSize = 128 << 10
+
+// Log is an open journal. All methods may be called by many goroutines.
+type Log struct {
+	dir string
+	cfg Config
+	log *slog.Logger
+
+	syncing sync.Mutex // held during a sync; taken before mu
+
+	mu       sync.Mutex
+	head     *Segment   // takes the next record
+	written  Position   // where it goes
+	synced   Position   // all before is durable
+	unsynced []*Segment // full segments that are not synced yet, referenced
+	newFile  bool       // the folder is not synced since a segment was made
+	segments []uint32   // all there are, ascending; the head is last
+	held     map[uint32]int64
+	counted  bool  // held is complete
+	failed   error // Broken or Closed
+	buf      []byte
+
+	filesMu     sync.Mutex
+	files       map[uint32]*Segment
+	idle        *list.List
+	filesClosed bool
+
+	onSync func(Position) // for tests: called after each sync
+}
+
+// Open opens the journal in dir, which exists, and makes one when there is none.
+// It calls replay with each batch from position from on (the zero Position: from
+// the beginning) and with the position after it; payload is valid during the call only.
+//
+// What a power cut tore is cut off. Corrupt is returned, and nothing changed,
+// when the log is damaged where it had been durable.
+func Open(dir string, cfg Config, from Position, replay func(payload []byte, end Position) error, log *slog.Logger) (*Log, error) {
+	l := &Log{
+		dir: dir, cfg: cfg, log: log,
+		held:  map[uint32]int64{},
+		files: map[uint32]*Segment{},
+		idle:  list.New(),
+		buf:   make([]byte, bufSize),
+	}
+	if err := l.open(from, replay); err != nil {
+		l.closeFiles()
+		return nil, fmt.Errorf("journal %s: %w", dir, err)
+	}
+	return l, nil
+}
+
+func (l *Log) open(from Position, replay func([]byte, Position) error) (err error) {
+	if l.segments, err = listSegments(l.dir); err != nil {
+		return err
+	}
+	if len(l.segments) == 0 && from == (Position{}) {
+		return l.begin(1)
+	}
+	first := 0
+	if from != (Position{}) {
+		var found bool
+		if first, found = slices.BinarySearch(l.segments, from.Segment); !found {
+			return fmt.Errorf("segment %d, where the checkpoint is, is missing: %w", from.Segment, Corrupt)
+		}
+	} else {
+		from.Segment = l.segments[0]
+	}
+	end, err := l.replay(l.segments[first:], from, replay)
+	if err != nil {
+		return err
+	}
+	return l.cut(end)
+}
+
+// replay reads the segments ids from position from and returns where the log ends.
+func (l *Log) replay(ids []uint32, from Position, fn func([]byte, Position) error) (Position, error) {
+	at := from
+	for i, id := range ids {
+		if i > 0 {
+			if id != at.Segment+1 {
+				return at, fmt.Errorf("segment %d is missing: %w", at.Segment+1, Corrupt)
+			}
+			at = Position{Segment: id}
+		}
+		end, size, err := l.readSegment(at, fn)
+		if err != nil {
+			return at, err
+		}
+		at = end
+		if int64(end.Offset) < size {
+			return end, l.checkTail(ids[i:], end)
+		}
+	}
+	return at, nil
+}
+
+// readSegment reads a segment from at on. It returns where the records end and
+// the file's size, which is more when the rest does not check.
+func (l *Log) readSegment(at Position, fn func([]byte, Position) error) (end Position, size int64, err error) {
+	f, err := os.Open(segmentPath(l.dir, at.Segment))
+	if err != nil {
+		return at, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return at, 0, err
+	}
+	if info.Size() < int64(at.Offset) {
+		return at, 0, fmt.Errorf("segment %d ends before the checkpoint at %v: %w", at.Segment, at, Corrupt)
+	}
+	if _, err := f.Seek(int64(at.Offset), io.SeekStart); err != nil {
+		return at, 0, err
+	}
+	end, err = readRecords(f, at, func(h header, payload []byte) error {
+		if h.kind != kindBatch {
+			return nil
+		}
+		return fn(payload, after(h))
+	})
+	return end, info.Size(), err
+}
+
+func after(h header) Position {
+	return Position{h.at.Segment, h.at.Offset + uint32(size(int64(h.length)))}
+}
+
+// checkTail looks in the segments ids for proof that what is cut off was durable.
+func (l *Log) checkTail(ids []uint32, cut Position) error {
+	for i, id := range ids {
+		from := Position{Segment: id}
+		if i == 0 {
+			from = cut
+		}
+		f, err := os.Open(segmentPath(l.dir, id))
+		if err != nil {
+			return err
+		}
+		_, err = f.Seek(int64(from.Offset), io.SeekStart)
+		var (
+			at   Position
+			bad  bool
+			err2 error
+		)
+		if err == nil {
+			at, bad, err2 = provesSynced(f, from, cut)
+		}
+		f.Close()
+		if err = errors.Join(err, err2); err != nil {
+			return err
+		}
+		if bad {
+			return fmt.Errorf("the record at %v is unreadable, that at %v says it had been synced: %w", cut, at, Corrupt)
+		}
+	}
+	return nil
+}
+
+// cut makes end the end of the log.
+func (l *Log) cut(end Position) error {
+	i, _ := slices.BinarySearch(l.segments, end.Segment)
+	for _, id := range l.segments[i+1:] {
+		l.log.Warn("journal: removing a segment after the torn end", "segment", id, "end", end)
+		if err := os.Remove(segmentPath(l.dir, id)); err != nil {
+			return err
+		}
+	}
+	l.segments = l.segments[:i+1]
+	f, err := os.OpenFile(segmentPath(l.dir, end.Segment), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != int64(end.Offset) {
+		l.log.Info("journal: cutting the torn end", "end", end, "bytes", info.Size()-int64(end.Offset))
+		err = f.Truncate(int64(end.Offset))
+	}
+	// A process that was killed left records in memory that no disk has yet:
+	// what was replayed from them must not be lost later.
+	if err == nil {
+		err = errors.Join(datasync(f), syncDir(l.dir))
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	l.head = l.addFile(end.Segment, f)
+	l.written, l.synced = end, end
+	return nil
+}
+
+// begin makes segment id the head. mu is held, or nobody knows l yet.
+func (l *Log) begin(id uint32) error {
+	f, err := os.OpenFile(segmentPath(l.dir, id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	l.filesMu.Lock()
+	l.head = l.addFile(id, f)
+	l.filesMu.Unlock()
+	l.segments = append(l.segments, id)
+	l.written = Position{Segment: id}
+	l.newFile = true
+	return nil
+}
+
+// Written is where the next record goes, Synced how far the log is durable.
+func (l *Log) Written() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written
+}
+
+// Synced is the position before which all is durable.
+func (l *Log) Synced() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.synced
+}
+
+// AppendBatch writes a batch and returns the position after it. record has
+// HeaderSize bytes of room in front, which are written over; the payload
+// follows. It is not durable before Sync.
+func (l *Log) AppendBatch(record []byte) (end Position, err error) {
+	n := len(record) - HeaderSize
+	if n > MaxRecord {
+		return end, fmt.Errorf("batch of %d bytes: %w", n, TooBig)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.room(size(int64(n))); err != nil {
+		return end, err
+	}
+	h := header{kindBatch, uint32(n), Sum(0, record[HeaderSize:]), l.written, l.synced}
+	h.put(record)
+	if err := l.write(0, append(record, padding(len(record))...)); err != nil {
+		return end, err
+	}
+	return l.advance(h, size(int64(n))), nil
+}
+
+// AppendBody writes a body of n bytes that it reads from r, with its hash; sum
+// is their Sum. It returns where the body's bytes are. The body counts as held.
+// It is not durable before Sync.
+func (l *Log) AppendBody(hash [HashSize]byte, n int64, sum uint32, r io.ReaderAt) (at Position, err error) {
+	if n > MaxRecord-HashSize {
+		return at, fmt.Errorf("body of %d bytes: %w", n, TooBig)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.room(size(n + HashSize)); err != nil {
+		return at, err
+	}
+	h := header{kindBody, uint32(n + HashSize), Sum(sum, hash[:]), l.written, l.synced}
+	h.put(l.buf)
+	const limit = bufSize - HashSize - align
+	fill, done := HeaderSize, int64(0) // bytes in buf, and written before
+	for read := int64(0); read < n; {
+		step := min(n-read, int64(limit-fill))
+		if m, err := r.ReadAt(l.buf[fill:fill+int(step)], read); m < int(step) {
+			l.undo()
+			return at, fmt.Errorf("body: %w", err)
+		}
+		read += step
+		if fill += int(step); fill == limit {
+			if err := l.write(done, l.buf[:fill]); err != nil {
+				return at, err
+			}
+			done, fill = done+int64(fill), 0
+		}
+	}
+	fill += copy(l.buf[fill:], hash[:])
+	fill += copy(l.buf[fill:], padding(HeaderSize+int(n)+HashSize))
+	if err := l.write(done, l.buf[:fill]); err != nil {
+		return at, err
+	}
+	l.held[h.at.Segment] += size(n + HashSize)
+	l.advance(h, size(n+HashSize))
+	return Position{h.at.Segment, h.at.Offset + HeaderSize}, nil
+}
+
+// room makes sure that the head takes n bytes more.
+func (l *Log) room(n int64) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	if l.written.Offset == 0 || int64(l.written.Offset)+n <= l.cfg.SegmentSize {
+		return nil
+	}
+	full := l.head
+	if err := l.begin(full.id + 1); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	l.unsynced = append(l.unsynced, full)
+	return nil
+}
+
+// write writes p at off bytes after the head's end, or undoes the record.
+func (l *Log) write(off int64, p []byte) error {
+	if _, err := l.head.file.WriteAt(p, int64(l.written.Offset)+off); err != nil {
+		l.undo()
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// undo removes what was written of a record.
+func (l *Log) undo() {
+	if err := l.head.file.Truncate(int64(l.written.Offset)); err != nil {
+		l.fail(err)
+	}
+}
+
+func (l *Log) advance(h header, n int64) Position {
+	l.written = Position{h.at.Segment, h.at.Offset + uint32(n)}
+	return l.written
+}
+
+func (l *Log) fail(err error) {
+	if l.failed == nil {
+		l.failed = fmt.Errorf("%w: %w", Broken, err)
+		l.log.Error("journal is broken, no more writes until it is opened again", "err", err)
+	}
+}
+
+// Sync returns when all before p is durable. Calls that come during a sync share
+// the next one.
+func (l *Log) Sync(p Position) error {
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	l.mu.Lock()
+	if l.failed != nil || !l.synced.Before(p) {
+		defer l.mu.Unlock()
+		return l.failed
+	}
+	target, newFile := l.written, l.newFile
+	full := l.unsynced
+	l.unsynced, l.newFile = nil, false
+	head := l.head
+	l.mu.Unlock()
+
+	var err error
+	for _, s := range append(full, head) {
+		if err = datasync(s.file); err != nil {
+			break
+		}
+	}
+	if err == nil && newFile {
+		err = syncDir(l.dir)
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range full {
+		s.Release()
+	}
+	if err != nil {
+		l.fail(err)
+		return l.failed
+	}
+	l.synced = target
+	if l.onSync != nil {
+		l.onSync(target)
+	}
+	return nil
+}
+
+// Close syncs what is written and closes the log. Segments that are acquired
+// stay readable until they are released.
+func (l *Log) Close() error {
+	err := l.Sync(l.Written())
+	if errors.Is(err, Closed) {
+		return nil
+	}
+	l.mu.Lock()
+	l.failed = Closed
+	head, full := l.head, l.unsynced
+	l.head, l.unsynced = nil, nil
+	l.mu.Unlock()
+	l.closeFiles()
+	for _, s := range append(full, head) {
+		if s != nil {
+			s.Release()
+		}
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package badgerkv
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"atrium/storage/journal"
+)
+
+// Config has an Engine's settings.
+type Config struct {
+	MemTable        int64         // bytes of changes kept in memory before they become a table file
+	CheckpointBytes int64         // bytes of journal after which a checkpoint is made
+	CheckpointTime  time.Duration // time after which one is made when there was a change
+	Reserve         int64         // bytes that must be free on the disk, or Update fails with kv.Full
+	Journal         journal.Config
+}
+
+// DefaultConfig returns settings for a server, a small one too.
+func DefaultConfig() Config {
+	return Config{
+		MemTable:        8 << 20,
+		CheckpointBytes: 64 << 20,
+		CheckpointTime:  time.Minute,
+		Reserve:         128 << 20,
+		Journal:         journal.DefaultConfig(),
+	}
+}
+
+// minMemTable is what a transaction of kv.MaxBytes needs: Badger takes 15 % of
+// a memtable at once.
+const minMemTable = 8 << 20
+
+// Validate reports every setting that is out of its bounds.
+func (c *Config) Validate() (err error) {
+	if c.MemTable < minMemTable || c.MemTable > 512<<20 {
+		err = errors.Join(err, fmt.Errorf("memtable: %d bytes, want 8 MiB to 512 MiB", c.MemTable))
+	}
+	if c.CheckpointBytes < 64<<10 {
+		err = errors.Join(err, fmt.Errorf("checkpoint bytes: %d, want at least 64 KiB", c.CheckpointBytes))
+	}
+	if c.CheckpointTime < 100*time.Millisecond {
+		err = errors.Join(err, fmt.Errorf("checkpoint time: %v, want at least 100ms", c.CheckpointTime))
+	}
+	if c.Reserve < 0 {
+		err = errors.Join(err, fmt.Errorf("reserve: %d bytes, want 0 or more", c.Reserve))
+	}
+	return errors.Join(err, c.Journal.Validate())
+}
+
+// badgerOptions are chosen so: values stay in the tables (none reaches 1 MiB),
+// so that there is no value log to collect; tables are not compressed, so that
+// reads go to the page cache without a cache of our own that a small machine
+// cannot afford; memtables are small, so that opening is quick and old versions go
+// soon; nothing is synced, as the journal is.
+func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithSyncWrites(false).
+		WithDetectConflicts(false).
+		WithNumVersionsToKeep(1).
+		WithMetricsEnabled(false).
+		WithValueThreshold(1 << 20).
+		WithValueLogFileSize(1 << 20).
+		WithMemTableSize(cfg.MemTable).
+		WithNumMemtables(2).
+		WithNumCompactors(2).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithLogger(logger{log.With("part", "badger")})
+}
+
+// logger writes Badger's log.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Errorf(f string, a ...any)   { l.log.Error(message(f, a)) }
+func (l logger) Warningf(f string, a ...any) { l.log.Warn(message(f, a)) }
+func (l logger) Infof(string, ...any)        {}
+func (l logger) Debugf(string, ...any)       {}
+
+func message(format string, args []any) string {
+	return strings.TrimSpace(fmt.Sprintf(format, args...))
+}
