@@ -40,8 +40,11 @@ type wpage struct {
 
 func newTree(c *Collection, schema *Schema, supers []entry) *tree {
 	t := &tree{c: c, schema: schema}
-	for _, e := range supers {
-		t.supers = append(t.supers, &wsuper{entry: e})
+	t.supers = make([]*wsuper, len(supers), len(supers)+1)
+	block := make([]wsuper, len(supers))
+	for i, e := range supers {
+		block[i].entry = e
+		t.supers[i] = &block[i]
 	}
 	return t
 }
@@ -59,9 +62,11 @@ func (t *tree) loadSuper(r kv.Reader, s *wsuper) error {
 	if err != nil {
 		return err
 	}
-	s.pages = make([]*wpage, len(pages))
+	s.pages = make([]*wpage, len(pages), len(pages)+1)
+	block := make([]wpage, len(pages))
 	for i, e := range pages {
-		s.pages[i] = &wpage{entry: e}
+		block[i].entry = e
+		s.pages[i] = &block[i]
 	}
 	s.loaded = true
 	return nil
