@@ -1,0 +1,149 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"atrium/mail"
+	"atrium/storage"
+	"atrium/storage/account"
+)
+
+// Kind is a class of failure of a delivery, beside those of storage and
+// account: storage.NotFound and account.NotLocal for addresses that lead nowhere,
+// account.Disabled, storage.OverQuota, blob.TooLarge.
+type Kind string
+
+func (k Kind) Error() string { return string(k) }
+
+const (
+	// Loop means that the message has come by too many hosts already.
+	Loop Kind = "mail loop"
+	// Elsewhere means that an address of ours leads to one that is not, and
+	// nothing carries mail out.
+	Elsewhere Kind = "address leads elsewhere"
+	// Refused means that a filter refused the message; see Refusal.
+	Refused Kind = "refused by the recipient"
+)
+
+// Refusal is a Refused message, with the words for the sender.
+type Refusal struct{ Reason string }
+
+func (r *Refusal) Error() string { return string(Refused) + ": " + r.Reason }
+
+// Is makes a Refusal an error of the class Refused.
+func (r *Refusal) Is(target error) bool { return target == Refused }
+
+// Config has the settings of deliveries.
+type Config struct {
+	Hostname       string `toml:"hostname"`        // of this host, in Received
+	MaxMessage     int64  `toml:"max_message"`     // bytes of a message, trace lines not counted
+	MaxReceived    int    `toml:"max_received"`    // Received lines from which on a message is in a loop (RFC 5321 §6.3)
+	RefuseDisabled bool   `toml:"refuse_disabled"` // disabled accounts take no mail
+	Parallel       int    `toml:"parallel"`        // accounts of one message that are written to at once
+}
+
+// DefaultConfig returns settings that serve everyone.
+func DefaultConfig() Config {
+	return Config{Hostname: "localhost", MaxMessage: 50 << 20, MaxReceived: 100, RefuseDisabled: true, Parallel: 64}
+}
+
+// Validate reports all mistakes at once.
+func (c *Config) Validate() (err error) {
+	if c.Hostname == "" {
+		err = errors.Join(err, errors.New("delivery.hostname: missing"))
+	}
+	if c.MaxMessage < 64<<10 {
+		// RFC 5321 §4.5.3.1.7
+		err = errors.Join(err, fmt.Errorf("delivery.max_message: %d bytes, at least 65536 are needed", c.MaxMessage))
+	}
+	if c.MaxReceived < 30 {
+		err = errors.Join(err, fmt.Errorf("delivery.max_received: %d, at least 30 are needed (RFC 5321 §6.3 advises 100)", c.MaxReceived))
+	}
+	if c.Parallel < 1 {
+		err = errors.Join(err, fmt.Errorf("delivery.parallel: %d, at least 1 is needed", c.Parallel))
+	}
+	return err
+}
+
+// Deliverer delivers to the accounts of a directory.
+type Deliverer struct {
+	mail    *mail.Store
+	dir     *account.Directory
+	cfg     Config
+	filters []Filter
+	log     *slog.Logger
+	split   splitMemory
+}
+
+// New returns a Deliverer. Filters are asked in their order.
+func New(m *mail.Store, dir *account.Directory, cfg Config, log *slog.Logger, filters ...Filter) (*Deliverer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Deliverer{mail: m, dir: dir, cfg: cfg, filters: filters, log: log}, nil
+}
+
+// Config returns the settings.
+func (d *Deliverer) Config() Config { return d.cfg }
+
+// Route is where a recipient's address leads, as it was found at RCPT.
+type Route struct {
+	Address string // as it was given, in the form local@domain
+	targets []account.Recipient
+}
+
+// Route finds where an address leads. size is the message's size in bytes as
+// far as it is known, 0 when it is not: an account that has no room for it, or
+// none at all, is OverQuota.
+func (d *Deliverer) Route(ctx context.Context, address string, size int64) (*Route, error) {
+	all, err := d.dir.Resolve(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("recipient %q: %w", address, err)
+	}
+	r := &Route{Address: address, targets: make([]account.Recipient, 0, len(all))}
+	for _, to := range all {
+		if to.Account == nil {
+			return nil, fmt.Errorf("recipient %q: %q: %w", address, to.Address, Elsewhere)
+		}
+		if to.Account.Disabled && d.cfg.RefuseDisabled {
+			err = fmt.Errorf("recipient %q: %w", address, account.Disabled)
+			continue // of a group the others still get it
+		}
+		r.targets = append(r.targets, to)
+	}
+	if len(r.targets) == 0 {
+		if err == nil {
+			err = fmt.Errorf("recipient %q leads to no one: %w", address, storage.NotFound)
+		}
+		return nil, err
+	}
+	full := 0
+	for _, to := range r.targets {
+		err = d.room(ctx, to.Account, size)
+		switch {
+		case errors.Is(err, storage.OverQuota):
+			full++
+		case err != nil:
+			return nil, err
+		}
+	}
+	if full == len(r.targets) {
+		return nil, fmt.Errorf("recipient %q: %w", address, storage.OverQuota)
+	}
+	return r, nil
+}
+
+// room tells whether an account may take a message of size bytes.
+func (d *Deliverer) room(ctx context.Context, a *account.Account, size int64) error {
+	u, err := d.mail.Open(a.ID, a.ID).Usage(ctx)
+	if err != nil {
+		return err
+	}
+	if u.MaxBytes > 0 && u.Bytes+max(size, 1) > u.MaxBytes || u.MaxObjects > 0 && u.Objects >= u.MaxObjects {
+		return storage.OverQuota
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"atrium/mail"
+	"atrium/storage"
+	"atrium/storage/account"
+	"atrium/storage/blob"
+)
+
+// Message is a message that is being taken in. It is for one goroutine; Close it.
+type Message struct {
+	d        *Deliverer
+	env      *Envelope
+	spool    blob.Spool
+	trace    int64 // bytes of the trace lines
+	prepared *mail.Prepared
+}
+
+// Open begins a message: its content is to be written to it. The trace lines are there already.
+func (d *Deliverer) Open(ctx context.Context, e *Envelope) (*Message, error) {
+	trace := d.trace(e)
+	spool, err := d.mail.Storage().Blobs().Spool(ctx, d.cfg.MaxMessage+int64(len(trace)))
+	if err != nil {
+		return nil, fmt.Errorf("message %s: %w", e.ID, err)
+	}
+	if _, err := spool.Write(trace); err != nil {
+		spool.Release()
+		return nil, fmt.Errorf("message %s: %w", e.ID, err)
+	}
+	return &Message{d: d, env: e, spool: spool, trace: int64(len(trace))}, nil
+}
+
+// Write takes content, CRLF at the ends of its lines. It fails with
+// blob.TooLarge when it is more than Config.MaxMessage.
+func (m *Message) Write(p []byte) (int, error) { return m.spool.Write(p) }
+
+// ReadAt reads what was written, the trace lines included.
+func (m *Message) ReadAt(p []byte, off int64) (int, error) { return m.spool.ReadAt(p, off) }
+
+// Size is the number of bytes so far, the trace lines included.
+func (m *Message) Size() int64 { return m.spool.Size() }
+
+// Envelope is what Open was given.
+func (m *Message) Envelope() *Envelope { return m.env }
+
+// Close ends the message and frees what it holds, delivered or not.
+func (m *Message) Close() {
+	if m.prepared != nil {
+		m.prepared.Release()
+	} else {
+		m.spool.Release()
+	}
+}
+
+// Result is the outcome for one route. When Err is nil the message is durable
+// in all mailboxes that the route leads to.
+type Result struct {
+	Route *Route
+	Err   error
+}
+
+// Deliver delivers the message and returns the results in the order of the
+// envelope's routes.
+func (m *Message) Deliver(ctx context.Context) []Result {
+	out := make([]Result, len(m.env.Routes))
+	for i, r := range m.env.Routes {
+		out[i].Route = r
+	}
+	split := m.splitKey()
+	if err := m.prepare(ctx); err != nil {
+		for i := range out {
+			out[i].Err = err
+		}
+		return out
+	}
+	jobs := m.jobs(ctx)
+	m.run(ctx, jobs, split)
+	for i, r := range m.env.Routes {
+		for _, to := range r.targets {
+			out[i].Err = worse(out[i].Err, jobs[slices.IndexFunc(jobs, func(j *job) bool { return j.id == to.Account.ID })].result(to))
+		}
+	}
+	if m.env.Whole {
+		m.d.split.remember(split, jobs)
+	}
+	return out
+}
+
+// prepare looks for a loop, parses the message and files its body.
+func (m *Message) prepare(ctx context.Context) error {
+	n, err := countReceived(m.spool, m.spool.Size())
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	if n-1 >= m.d.cfg.MaxReceived { // one is our own
+		return fmt.Errorf("message %s has %d Received lines: %w", m.env.ID, n-1, Loop)
+	}
+	m.prepared, err = m.d.mail.Prepare(ctx, m.spool)
+	return err
+}
+
+// job is what one account gets.
+type job struct {
+	id      storage.AccountID
+	name    string
+	into    []Into
+	refused map[string]error // by detail
+	err     error
+	skip    bool // it has the message from an earlier attempt
+}
+
+func (j *job) result(to account.Recipient) error {
+	if err := j.refused[to.Detail]; err != nil {
+		return err
+	}
+	return j.err
+}
+
+// jobs makes one job for each account, with each folder once.
+func (m *Message) jobs(ctx context.Context) []*job {
+	var jobs []*job
+	type place struct {
+		id     storage.AccountID
+		detail string
+	}
+	var done []place
+	for _, r := range m.env.Routes {
+		for _, to := range r.targets {
+			here := place{to.Account.ID, to.Detail}
+			if slices.Contains(done, here) {
+				continue
+			}
+			done = append(done, here)
+			at := slices.IndexFunc(jobs, func(j *job) bool { return j.id == to.Account.ID })
+			if at < 0 {
+				at = len(jobs)
+				jobs = append(jobs, &job{id: to.Account.ID, name: to.Account.Name})
+			}
+			jobs[at].add(to, m.d.plan(ctx, m, to))
+		}
+	}
+	return jobs
+}
+
+// add adds one recipient's plan.
+func (j *job) add(to account.Recipient, p Plan) {
+	if p.Reject != "" {
+		if j.refused == nil {
+			j.refused = map[string]error{}
+		}
+		j.refused[to.Detail] = &Refusal{p.Reject}
+		return
+	}
+	j.into = append(j.into, p.Into...)
+}
+
+// run does the jobs, many at once so that they share a commit.
+func (m *Message) run(ctx context.Context, jobs []*job, split splitKey) {
+	if len(jobs) == 1 && !m.d.split.has(split, jobs[0].id) {
+		jobs[0].err = m.file(ctx, jobs[0])
+		return
+	}
+	var wg sync.WaitGroup
+	gate := make(chan struct{}, m.d.cfg.Parallel)
+	for _, j := range jobs {
+		if j.skip = m.d.split.has(split, j.id); j.skip {
+			continue
+		}
+		gate <- struct{}{}
+		wg.Go(func() {
+			j.err = m.file(ctx, j)
+			<-gate
+		})
+	}
+	wg.Wait()
+}
+
+// file puts the message into the mailboxes of one account, in one transaction.
+func (m *Message) file(ctx context.Context, j *job) error {
+	if len(j.into) == 0 {
+		return nil
+	}
+	acct := m.d.mail.Open(j.id, j.id)
+	err := m.d.mail.Storage().Update(ctx, j.id, func(tx *storage.Tx) error {
+		var filled []mail.ID
+		for _, into := range j.into {
+			box, err := m.d.mailbox(tx, acct, into)
+			if err != nil {
+				return err
+			}
+			if slices.Contains(filled, box) {
+				continue
+			}
+			filled = append(filled, box)
+			if _, err := acct.AppendTx(tx, box, mail.NewMessage{Prepared: m.prepared, Flags: into.Flags, Date: m.env.Time}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("message %s to %q: %w", m.env.ID, j.name, err)
+	}
+	return nil
+}
+
+// mailbox finds the mailbox that a message goes to, INBOX when there is no such.
+func (d *Deliverer) mailbox(tx *storage.Tx, acct *mail.Account, into Into) (mail.ID, error) {
+	name := into.Mailbox
+	if into.Folder && name != "" {
+		var err error
+		if name, err = folder(tx, name); err != nil {
+			return 0, err
+		}
+	}
+	if name != "" {
+		box, err := acct.MailboxTx(tx, name, into.Create)
+		if err == nil {
+			return box.ID, nil
+		}
+		if !errors.Is(err, storage.NotFound) && !errors.Is(err, storage.Invalid) && !errors.Is(err, storage.TooLarge) {
+			return 0, err
+		}
+	}
+	c, err := tx.CollectionByName(mail.Schema.Code, mail.Inbox)
+	if errors.Is(err, storage.NotFound) {
+		if err = d.mail.EnsureTx(tx); err == nil {
+			c, err = tx.CollectionByName(mail.Schema.Code, mail.Inbox)
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return c.ID, nil
+}
+
+// folder finds the mailbox that a detail names, whatever the case of its letters,
+// dots standing for separators where the name has none as it is; "" when there is none.
+func folder(tx *storage.Tx, detail string) (string, error) {
+	all, err := tx.Collections(mail.Schema.Code)
+	if err != nil {
+		return "", err
+	}
+	dotted := ""
+	nested := strings.ReplaceAll(detail, ".", mail.Separator)
+	for _, c := range all {
+		if strings.EqualFold(c.Name, detail) {
+			return c.Name, nil
+		}
+		if strings.EqualFold(c.Name, nested) {
+			dotted = c.Name
+		}
+	}
+	return dotted, nil
+}
+
+// worse returns the error that the sender is to hear of: of two, the one that
+// may pass, since what failed for a time is sent again.
+func worse(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil || Temporary(a):
+		return a
+	}
+	if Temporary(b) {
+		return b
+	}
+	return a
+}
+
+// Temporary tells whether a later attempt may succeed.
+func Temporary(err error) bool {
+	for _, permanent := range []error{Loop, Elsewhere, Refused, storage.NotFound, account.NotLocal, account.Disabled, storage.Invalid, storage.Forbidden, storage.TooLarge, blob.TooLarge} {
+		if errors.Is(err, permanent) {
+			return false
+		}
+	}
+	return err != nil
+}

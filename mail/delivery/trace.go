@@ -1,0 +1,123 @@
+package delivery
+
+import (
+	"bytes"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Envelope is what a transaction says about a message beside its content.
+type Envelope struct {
+	From   string // reverse-path as it is written, without brackets; "" is the null one
+	Routes []*Route
+
+	// For the Received line, RFC 5321 §4.4.
+	ID       string     // of the transaction
+	Helo     string     // what the client called itself
+	Remote   netip.Addr // where it is; the zero Addr: this machine, through a socket
+	Protocol string     // ESMTPS and so on (RFC 3848, RFC 6531 §4.3)
+	Cipher   string     // TLS cipher suite, "" without TLS (RFC 8314 §4.3)
+	Time     time.Time
+
+	// Whole tells that the sender learns but one outcome for all recipients
+	// (SMTP, not LMTP): when some fail it will send to all of them again.
+	Whole bool
+}
+
+// trace returns the lines that final delivery puts on top: Return-Path and
+// Received (RFC 5321 §4.4).
+func (d *Deliverer) trace(e *Envelope) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, "Return-Path: <"...)
+	b = append(b, clean(e.From)...)
+	b = append(b, ">\r\nReceived: from "...)
+	b = append(b, clean(e.Helo)...)
+	if e.Helo == "" {
+		b = append(b, "localhost"...)
+	}
+	if e.Remote.IsValid() {
+		b = append(b, " ("...)
+		b = append(b, literal(e.Remote)...)
+		b = append(b, ')')
+	}
+	b = append(b, "\r\n\tby "...)
+	b = append(b, d.cfg.Hostname...)
+	b = append(b, " with "...)
+	b = append(b, e.Protocol...)
+	b = append(b, " id "...)
+	b = append(b, e.ID...)
+	if len(e.Routes) == 1 {
+		b = append(b, "\r\n\tfor <"...)
+		b = append(b, clean(e.Routes[0].Address)...)
+		b = append(b, '>')
+	}
+	if e.Cipher != "" {
+		b = append(b, " tls "...)
+		b = append(b, e.Cipher...)
+	}
+	b = append(b, ";\r\n\t"...)
+	b = e.Time.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
+	return append(b, "\r\n"...)
+}
+
+// literal writes an address literal, RFC 5321 §4.1.3.
+func literal(ip netip.Addr) string {
+	if ip.Is4() {
+		return "[" + ip.String() + "]"
+	}
+	return "[IPv6:" + ip.String() + "]"
+}
+
+// clean takes out what would break a header line or leave its comment.
+func clean(v string) string {
+	if strings.IndexFunc(v, unclean) < 0 {
+		return v
+	}
+	return strings.Map(func(r rune) rune {
+		if unclean(r) {
+			return '?'
+		}
+		return r
+	}, v)
+}
+
+func unclean(r rune) bool { return r < ' ' || r == 0x7f }
+
+// maxHeader bounds what countReceived looks at, in bytes.
+const maxHeader = 1 << 20
+
+// countReceived counts the Received fields in the header of the message in r.
+func countReceived(r io.ReaderAt, size int64) (n int, err error) {
+	const name = "received:"
+	buf := make([]byte, 8<<10)
+	line := make([]byte, 0, len(name)) // the beginning of the line under way
+	for off := int64(0); off < min(size, maxHeader); {
+		k, err := r.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if k == 0 {
+			return n, err
+		}
+		off += int64(k)
+		for p := buf[:k]; len(p) > 0; {
+			end := bytes.IndexByte(p, '\n')
+			part := p
+			if end >= 0 {
+				part = p[:end+1]
+			}
+			line = append(line, part[:min(len(part), len(name)-len(line))]...)
+			p = p[len(part):]
+			if end < 0 {
+				break
+			}
+			if line[0] == '\r' || line[0] == '\n' {
+				return n, nil
+			}
+			if bytes.EqualFold(line, []byte(name)) {
+				n++
+			}
+			line = line[:0]
+		}
+	}
+	return n, nil
+}
