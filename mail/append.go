@@ -2,32 +2,56 @@ package mail
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
+	"atrium/mail/message"
 	"atrium/storage"
 	"atrium/storage/blob"
 )
 
-// Prepared is a message that was parsed and whose body is filed: all that can be done
-// before the transaction. It may be put into any number of mailboxes and accounts, until it is
-// released.
+// Prepared is a message that was parsed and whose body is filed: all that can be
+// done before the transaction. It may be put into any number of mailboxes and
+// accounts, until it is released.
 type Prepared struct {
 	ref    blob.Ref
-	facets map[byte][]byte
+	facets map[byte][]byte // not changed any more
 	spool  blob.Spool
 }
 
-// Prepare parses the message in a spool and files its body. The spool belongs to the Prepared
-// then, and to the caller when Prepare fails.
-func (s *Store) Prepare(ctx context.Context, spool blob.Spool) (*Prepared, error) { panic("stub") }
+// Prepare parses the message in a spool and files its body. The spool belongs
+// to the Prepared then, and to the caller when Prepare fails.
+func (s *Store) Prepare(ctx context.Context, spool blob.Spool) (*Prepared, error) {
+	m, err := message.Parse(spool, spool.Size())
+	if err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	p := &Prepared{spool: spool, facets: map[byte][]byte{
+		IndexFacet:     m.Index(),
+		SignatureFacet: m.Signature(),
+	}}
+	if p.ref, err = spool.Commit(ctx); err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	return p, nil
+}
 
 // Size is the message's size in bytes.
 func (p *Prepared) Size() int64 { return p.ref.Size }
 
+// Index is the message's index record.
+func (p *Prepared) Index() (message.Index, error) { return message.OpenIndex(p.facets[IndexFacet]) }
+
 // Release ends p and its spool. It may be called more than once.
-func (p *Prepared) Release() { panic("stub") }
+func (p *Prepared) Release() {
+	if p.spool != nil {
+		p.spool.Release()
+	}
+}
 
 // NewMessage is a message to be appended.
 type NewMessage struct {
@@ -36,24 +60,218 @@ type NewMessage struct {
 	Date  time.Time   // INTERNALDATE; zero: now
 }
 
-// Appended tells where messages went: their UIDs, ascending in the order of the messages.
+// Appended tells where messages went: their UIDs, ascending in the order of the
+// messages.
 type Appended struct {
 	UIDValidity uint32
 	UIDs        imap.UIDSet
 	Modseq      uint64
 }
 
-// Append puts messages into a mailbox: all or none (RFC 3502). It costs one transaction.
+// Append puts messages into a mailbox: all or none (RFC 3502). It costs one
+// transaction. The actor needs Insert.
 func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appended, error) {
-	panic("stub")
+	for i := range msgs {
+		if err := a.store.checkNew(&msgs[i]); err != nil {
+			return nil, err
+		}
+	}
+	var out Appended
+	err := a.update(ctx, func(tx *storage.Tx) error {
+		in, err := a.intake(tx, id)
+		if err != nil {
+			return err
+		}
+		out = Appended{UIDValidity: in.set.uidValidity}
+		for i := range msgs {
+			uid, err := in.add(tx, &msgs[i])
+			if err != nil {
+				return err
+			}
+			out.UIDs = addUID(out.UIDs, uid)
+		}
+		out.Modseq, err = tx.Next()
+		return errors.Join(err, in.close(tx))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
 }
 
-// AppendTx puts one message into a mailbox within a transaction on the owner's account. The
-// actor needs Insert or Post.
-func (a *Account) AppendTx(tx *storage.Tx, id ID, msg NewMessage) (imap.UID, error) { panic("stub") }
+// AppendTx puts one message into a mailbox within a transaction on the owner's
+// account. The actor needs Insert or Post.
+func (a *Account) AppendTx(tx *storage.Tx, id ID, msg NewMessage) (imap.UID, error) {
+	if err := a.store.checkNew(&msg); err != nil {
+		return 0, err
+	}
+	in, err := a.intake(tx, id)
+	if err != nil {
+		return 0, err
+	}
+	uid, err := in.add(tx, &msg)
+	return uid, errors.Join(err, in.close(tx))
+}
 
-// Replace puts a message into mailbox dst of the same owner and removes the message uid of mailbox id, in one
-// transaction (RFC 8508). NotFound when uid is gone.
+// MailboxTx returns the mailbox of that name for a delivery within a
+// transaction on the owner's account, and makes it when create tells so. The actor
+// needs Insert or Post.
+func (a *Account) MailboxTx(tx *storage.Tx, name string, create bool) (*Mailbox, error) {
+	m, err := a.named(&tx.View, name, 0)
+	if create && errors.Is(err, storage.NotFound) {
+		return a.CreateTx(tx, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !m.Rights.Has(storage.Insert) && !m.Rights.Has(storage.Post) {
+		_, err := a.allow(&tx.View, m.ID, storage.Insert)
+		return nil, err
+	}
+	return &m, nil
+}
+
+// Replace puts a message into mailbox dst of the same owner and removes message
+// uid of mailbox id, in one transaction (RFC 8508). NotFound when uid is gone.
 func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg NewMessage) (*Appended, error) {
-	panic("stub")
+	if err := a.store.checkNew(&msg); err != nil {
+		return nil, err
+	}
+	var out Appended
+	err := a.update(ctx, func(tx *storage.Tx) error {
+		if _, err := a.allow(&tx.View, id, storage.Delete|storage.Expunge); err != nil {
+			return err
+		}
+		in, err := a.intake(tx, dst)
+		if err != nil {
+			return err
+		}
+		to, err := in.add(tx, &msg)
+		if err != nil {
+			return err
+		}
+		out = Appended{UIDValidity: in.set.uidValidity, UIDs: imap.UIDSet{{Start: to, Stop: to}}}
+		if out.Modseq, err = tx.Next(); err != nil {
+			return err
+		}
+		return errors.Join(in.close(tx), tx.Remove(id, storage.Num(uid), nil))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+func (s *Store) checkNew(msg *NewMessage) error {
+	if msg.Prepared == nil {
+		return fmt.Errorf("message was not prepared: %w", storage.Invalid)
+	}
+	for _, name := range msg.Flags {
+		if !isRecent(name) {
+			if err := s.CheckFlag(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func isRecent(name imap.Flag) bool { return strings.EqualFold(string(name), `\Recent`) }
+
+// intake is a mailbox that takes messages in a transaction.
+type intake struct {
+	id     ID
+	set    settings
+	rights storage.Rights
+	now    time.Time
+	used   func() (Flags, error)
+	grown  bool
+	row    []byte
+}
+
+// intake opens a mailbox to take messages. The actor needs Insert or Post.
+func (a *Account) intake(tx *storage.Tx, id ID) (*intake, error) {
+	c, err := a.allow(&tx.View, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	rights, err := tx.Rights(a.actor, id)
+	if err != nil {
+		return nil, err
+	}
+	if !rights.Has(storage.Insert) && !rights.Has(storage.Post) {
+		if _, err := a.allow(&tx.View, id, storage.Insert); err != nil {
+			return nil, err
+		}
+	}
+	set, err := settingsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return &intake{id: id, set: set, rights: rights, now: a.store.now(), used: usedIn(&tx.View, id)}, nil
+}
+
+// flags returns the bits of flags as far as they may be set, making keywords.
+func (in *intake) flags(names []imap.Flag) (Flags, error) {
+	may := settable(in.rights)
+	kept := make([]imap.Flag, 0, len(names))
+	for _, name := range names {
+		bit := systemFlag(name)
+		if isRecent(name) || bit != 0 && may&bit == 0 || bit == 0 && may>>firstKeyword == 0 {
+			continue
+		}
+		kept = append(kept, name)
+	}
+	f, grown, err := in.set.keywords.add(kept, in.used)
+	if grown != nil {
+		in.set.keywords, in.grown = grown, true
+	}
+	return f, err
+}
+
+// add stores a message.
+func (in *intake) add(tx *storage.Tx, msg *NewMessage) (imap.UID, error) {
+	f, err := in.flags(msg.Flags)
+	if err != nil {
+		return 0, err
+	}
+	o, err := tx.NewObject(storage.Object{Blob: msg.ref, Facets: msg.facets})
+	if err != nil {
+		return 0, err
+	}
+	date := msg.Date
+	if date.IsZero() {
+		date = in.now
+	}
+	_, zone := date.Zone()
+	return in.insert(tx, &Message{Object: o, Flags: f, Size: msg.ref.Size, Date: date.Unix(), Zone: int16(zone / 60)})
+}
+
+// insert adds a row.
+func (in *intake) insert(tx *storage.Tx, m *Message) (imap.UID, error) {
+	m.Saved = in.now.Unix()
+	n, err := tx.Insert(in.id, m.Object, appendRow(make([]byte, 0, 24), m))
+	return imap.UID(n), err
+}
+
+// close writes the table of keywords when it grew.
+func (in *intake) close(tx *storage.Tx) error {
+	if !in.grown {
+		return nil
+	}
+	return tx.SetData(in.id, in.set.encode())
+}
+
+// usedIn returns a function that finds which flags the messages of a mailbox have.
+func usedIn(v *storage.View, id ID) func() (Flags, error) {
+	return func() (f Flags, err error) {
+		t, err := v.Table(id)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range t.Rows(0, t.Len()) {
+			f |= rowFlags(r.Data)
+		}
+		return f, nil
+	}
 }

@@ -2,8 +2,12 @@ package mail
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/emersion/go-imap/v2"
+
+	"atrium/storage"
 )
 
 // FlagOp is what STORE does with flags.
@@ -30,9 +34,184 @@ type FlagResult struct {
 	Modseq   uint64      // of the last batch that changed something; 0 when none did
 }
 
-// SetFlags changes flags of the messages that are there. Without the right to some of the flags the others
-// are changed, Forbidden when that leaves none (RFC 4314 §4). Work goes in batches; an
-// error tells of those that were not done, the result of those that were.
+// edit is a FlagChange in the bits of a mailbox.
+type edit struct {
+	op        FlagOp
+	bits, may Flags
+}
+
+func (e *edit) apply(f Flags) Flags {
+	switch e.op {
+	case AddFlags:
+		return f | e.bits&e.may
+	case RemoveFlags:
+		return f &^ (e.bits & e.may)
+	}
+	return f&^e.may | e.bits&e.may
+}
+
+// may returns which flags the actor may change by a FlagChange; Forbidden when it asks for
+// some and may change none of them (RFC 4314 §4).
+func (change *FlagChange) may(rights storage.Rights) (Flags, error) {
+	may := settable(rights)
+	if may == 0 {
+		return 0, fmt.Errorf("flags: %w", storage.Forbidden)
+	}
+	some := len(change.Flags) == 0
+	for _, name := range change.Flags {
+		bit := systemFlag(name)
+		some = some || bit&may != 0 || bit == 0 && may>>firstKeyword != 0
+	}
+	if !some && change.Op != ReplaceFlags {
+		return 0, fmt.Errorf("flags: %w", storage.Forbidden)
+	}
+	return may, nil
+}
+
+// permitted returns the names of flags that may be set: system flags, and keywords if any may.
+func permitted(names []imap.Flag, may Flags) []imap.Flag {
+	kept := make([]imap.Flag, 0, len(names))
+	for _, name := range names {
+		if bit := systemFlag(name); bit&may != 0 || bit == 0 && may>>firstKeyword != 0 {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}
+
+// SetFlags changes flags of those of the messages that are there. Without the
+// right to some of the flags the others are changed, Forbidden when that leaves
+// none (RFC 4314 §4). Work goes in batches; an error tells of those that were
+// not done, the result of those that were.
 func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change FlagChange) (FlagResult, error) {
-	panic("stub")
+	var out FlagResult
+	if err := a.store.checkFlags(change.Flags); err != nil {
+		return out, err
+	}
+	err := a.view(ctx, func(v *storage.View) error {
+		m, err := a.mailbox(v, id, storage.Read)
+		if err == nil {
+			_, err = change.may(m.Rights)
+		}
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	pick := flagPick(&change, &out)
+	err = a.bulk(ctx, id, storage.Read, uids, pick, func(list []imap.UID) error {
+		var did FlagResult
+		err := a.update(ctx, func(tx *storage.Tx) (err error) {
+			did, err = a.setFlagsTx(tx, id, list, &change)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		out.Modified.AddSet(did.Modified)
+		for _, r := range did.Changed {
+			out.Changed = addRange(out.Changed, r)
+		}
+		if did.Modseq != 0 {
+			out.Modseq = did.Modseq
+		}
+		return nil
+	})
+	return out, err
+}
+
+// flagPick returns a pick for bulk: the messages that a change would change. Those it spares it adds to out.
+func flagPick(change *FlagChange, out *FlagResult) func(*Snapshot, *storage.Row) bool {
+	var of *Snapshot
+	var e edit
+	return func(s *Snapshot, r *storage.Row) bool {
+		if s != of {
+			of = s
+			e = edit{op: change.Op, may: settable(s.Rights)}
+			for _, name := range change.Flags {
+				bit := s.Keywords.Find(name)
+				if bit == 0 && change.Op != RemoveFlags {
+					bit = unknownKeyword // one to be made: every message is changed
+				}
+				e.bits |= bit
+			}
+		}
+		if change.Conditional && r.Modseq > change.UnchangedSince {
+			out.Modified = addUID(out.Modified, imap.UID(r.Num))
+			return false
+		}
+		f := rowFlags(r.Data)
+		return e.bits&unknownKeyword != 0 || e.apply(f) != f
+	}
+}
+
+// unknownKeyword is a bit that no flag has.
+const unknownKeyword Flags = 1 << (firstKeyword - 1)
+
+func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *FlagChange) (out FlagResult, err error) {
+	m, err := a.mailbox(&tx.View, id, storage.Read)
+	if err != nil {
+		return out, err
+	}
+	e := edit{op: change.Op}
+	if e.may, err = change.may(m.Rights); err != nil {
+		return out, err
+	}
+	ready := false
+	for _, uid := range list {
+		row, err := tx.Row(id, storage.Num(uid))
+		if errors.Is(err, storage.NotFound) {
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		if change.Conditional && row.Modseq > change.UnchangedSince {
+			out.Modified = addUID(out.Modified, uid)
+			continue
+		}
+		if !ready {
+			if e.bits, err = changeBits(tx, id, change, e.may); err != nil {
+				return out, err
+			}
+			ready = true
+		}
+		f := rowFlags(row.Data)
+		g := e.apply(f)
+		if f == g {
+			continue
+		}
+		if err := tx.Set(id, row.Num, 0, withFlags(row.Data, g)); err != nil {
+			return out, err
+		}
+		out.Changed = addUID(out.Changed, uid)
+	}
+	if len(out.Changed) > 0 {
+		out.Modseq, err = tx.Next()
+	}
+	return out, err
+}
+
+// changeBits returns the bits of a change's flags, making keywords where it sets them.
+func changeBits(tx *storage.Tx, id ID, change *FlagChange, may Flags) (f Flags, err error) {
+	c, err := tx.Collection(id)
+	if err != nil {
+		return 0, err
+	}
+	set, err := settingsOf(c)
+	if err != nil {
+		return 0, err
+	}
+	if change.Op == RemoveFlags {
+		for _, name := range change.Flags {
+			f |= set.keywords.Find(name)
+		}
+		return f, nil
+	}
+	f, grown, err := set.keywords.add(permitted(change.Flags, may), usedIn(&tx.View, id))
+	if err != nil || grown == nil {
+		return f, err
+	}
+	set.keywords = grown
+	return f, tx.SetData(id, set.encode())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"atrium/storage"
 )
@@ -26,6 +27,8 @@ const (
 	TooManyKeywords storage.Kind = "too many keywords"
 	// Reserved means that a name stays what it is: INBOX cannot be deleted or made.
 	Reserved storage.Kind = "mailbox name is reserved"
+	// BadUse means that a mailbox cannot have a special use: it is unknown here, or another has it.
+	BadUse storage.Kind = "special use not possible"
 )
 
 // Schema makes storage keep mailboxes. Its Tally counts bytes (RFC822.SIZE), A the
@@ -66,6 +69,7 @@ type Store struct {
 	storage *storage.Store
 	cfg     Config
 	log     *slog.Logger
+	unseen  unseen
 }
 
 // New returns the mail in a store that was opened with Schema.
@@ -75,6 +79,9 @@ func New(s *storage.Store, cfg Config, log *slog.Logger) (*Store, error) {
 	}
 	return &Store{storage: s, cfg: cfg, log: log}, nil
 }
+
+// now is the clock.
+func (s *Store) now() time.Time { return time.Now() }
 
 // Storage returns the store below.
 func (s *Store) Storage() *storage.Store { return s.storage }

@@ -1,0 +1,103 @@
+package mail
+
+import (
+	"context"
+	"errors"
+
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/storage"
+	"atrium/storage/kv"
+)
+
+// Bulk work goes in batches, each one transaction and correct alone. A
+// transaction rewrites each page of rows that it touches, so that a batch is bounded by
+// rows and, for rows that lie far apart, by pages; the store knows best, and a
+// batch that it finds too big is halved.
+const (
+	batchPages = 160 // guessed pages that one batch touches
+	pageRows   = 128 // rows that a page holds, about
+	fewUIDs    = 64  // so many are handed on without looking at the mailbox first
+)
+
+// bulk hands the messages of a mailbox whose UIDs are in set and for which pick
+// is true to apply, batch by batch. apply does one transaction and looks again at each
+// message, since any of them may have changed or gone meanwhile. With few UIDs pick is not
+// asked. The actor needs need.
+func (a *Account) bulk(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet,
+	pick func(*Snapshot, *storage.Row) bool, apply func([]imap.UID) error) error {
+	set = clean(set)
+	if list, ok := few(set, min(fewUIDs, a.store.cfg.Batch)); ok {
+		if len(list) == 0 {
+			return nil
+		}
+		return halves(ctx, list, apply)
+	}
+	for len(set) > 0 {
+		list, next, err := a.batch(ctx, id, need, set, pick)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			if err := halves(ctx, list, apply); err != nil {
+				return err
+			}
+		}
+		if next == 0 {
+			return nil
+		}
+		set = from(set, next)
+	}
+	return nil
+}
+
+// batch picks the messages of the next batch. next is where the one after it
+// begins, 0 when there is none.
+func (a *Account) batch(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet,
+	pick func(*Snapshot, *storage.Row) bool) (list []imap.UID, next imap.UID, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	var s *Snapshot
+	err = a.view(ctx, func(v *storage.View) error {
+		m, err := a.mailbox(v, id, need)
+		if err != nil {
+			return err
+		}
+		t, err := v.Table(id)
+		s = &Snapshot{Mailbox: m, table: t}
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	pages, page := 0, -1
+	for pos, r := range rowsIn(s.table, set) {
+		if !pick(s, &r) {
+			continue
+		}
+		if p := pos / pageRows; p != page {
+			page = p
+			pages++
+		}
+		if len(list) >= a.store.cfg.Batch || pages > batchPages {
+			return list, imap.UID(r.Num), nil
+		}
+		list = append(list, imap.UID(r.Num))
+	}
+	return list, 0, nil
+}
+
+// halves calls apply with list, or with parts of it when it is too big for a transaction.
+func halves(ctx context.Context, list []imap.UID, apply func([]imap.UID) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := apply(list)
+	if n := len(list) / 2; n > 0 && errors.Is(err, kv.TooBig) {
+		if err = halves(ctx, list[:n], apply); err == nil {
+			err = halves(ctx, list[n:], apply)
+		}
+	}
+	return err
+}
