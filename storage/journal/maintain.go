@@ -1,9 +1,7 @@
 package journal
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 )
@@ -123,26 +121,30 @@ func (l *Log) Bodies(segment uint32, fn func(hash [HashSize]byte, at Position, n
 	return nil
 }
 
-// CheckBody reads the record of the body at at and verifies its checksum.
-func (l *Log) CheckBody(at Position, n int64) error {
+// ReadBody reads the body at at into buf, which has its length, and verifies the
+// record's checksum. It returns the body's Sum.
+func (l *Log) ReadBody(at Position, buf []byte) (uint32, error) {
 	s, err := l.Acquire(at.Segment)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer s.Release()
 	from := Position{at.Segment, at.Offset - HeaderSize}
-	r := bufio.NewReaderSize(io.NewSectionReader(s, int64(from.Offset), size(n+HashSize)), 64<<10)
 	var head [HeaderSize]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return err
+	var hash [HashSize]byte
+	if _, err := s.ReadAt(head[:], int64(from.Offset)); err != nil {
+		return 0, err
 	}
+	if _, err := s.ReadAt(buf, int64(at.Offset)); err != nil {
+		return 0, err
+	}
+	if _, err := s.ReadAt(hash[:], int64(at.Offset)+int64(len(buf))); err != nil {
+		return 0, err
+	}
+	sum := Sum(0, buf)
 	h, ok := parseHeader(head[:], from)
-	if !ok || h.kind != kindBody || int64(h.length) != n+HashSize {
-		return fmt.Errorf("body at %v: %w", at, Corrupt)
+	if !ok || h.kind != kindBody || int(h.length) != len(buf)+HashSize || h.sum != Sum(sum, hash[:]) {
+		return 0, fmt.Errorf("body at %v: %w", at, Corrupt)
 	}
-	sum, err := sumOf(r, int64(h.length))
-	if err == nil && sum != h.sum {
-		err = fmt.Errorf("body at %v: %w", at, Corrupt)
-	}
-	return err
+	return sum, nil
 }

@@ -27,7 +27,7 @@ func (e *Engine) commit() {
 		end, err := e.store(g)
 		if err == nil {
 			for _, a := range g.attached {
-				a.Applied()
+				a.applied()
 			}
 		}
 		e.mu.Lock()

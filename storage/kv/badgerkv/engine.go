@@ -34,7 +34,7 @@ type Engine struct {
 	work     sync.Cond // on mu: the executor may have something to do
 	handOff  sync.Cond // on mu: handed or idle was set
 	queue    []*request
-	attached []Attachment
+	attached []attachment
 	groups   []*group // not applied yet, oldest first
 	handed   *group   // the one that the committer works on
 	version  uint64   // of the newest group
@@ -251,17 +251,26 @@ func (s Side) Update(ctx context.Context, fn func(kv.Txn) error) error {
 	return s.e.update(ctx, sideSpace, fn)
 }
 
-// Attachment is a write to the Side that goes along with the next group, after
-// all that the group's transactions wrote.
-type Attachment struct {
-	Key, Value []byte
-	Applied    func() // called when Views see it; quick
+// attachment is a write to the Side that goes along with the next group.
+type attachment struct {
+	write   *write
+	applied func()
 }
 
-// Attach puts a to the next group: it is durable at the latest when the next
-// Update that begins after Attach has returned. Alone it makes no group.
-func (s Side) Attach(a Attachment) {
+// manyAttached make a group of their own when no Update comes.
+const manyAttached = 10000
+
+// Attach writes a key along with the next group, after all that the group's
+// transactions wrote: it is durable at the latest when the next Update that
+// begins after Attach has returned. Alone it makes no group. applied, which is to
+// be quick, is called once when Views see it. The caller must not change key and
+// value.
+func (s Side) Attach(key, value []byte, applied func()) {
+	a := attachment{newWrite(sideSpace, key, value, false), applied}
 	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
 	s.e.attached = append(s.e.attached, a)
-	s.e.mu.Unlock()
+	if len(s.e.attached) == manyAttached {
+		s.e.work.Signal()
+	}
 }

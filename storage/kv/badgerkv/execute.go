@@ -26,7 +26,7 @@ type group struct {
 	version  uint64
 	writes   *overlay
 	requests []*request
-	attached []Attachment
+	attached []attachment
 	failed   error // guarded by Engine.mu; it or one that it was executed over
 }
 
@@ -35,8 +35,6 @@ type group struct {
 const (
 	fullBytes = 4 << 20
 	fullKeys  = 16000
-	// fullAttached bounds the attachments in a group; the rest waits.
-	fullAttached = 20000
 )
 
 func (g *group) full() bool {
@@ -78,6 +76,10 @@ func (e *Engine) takeWork() bool {
 			e.batch, e.queue = e.queue, nil
 			return true
 		}
+		if len(e.attached) >= manyAttached && e.current == nil && e.handed == nil && e.broken == nil {
+			e.newGroup()
+			continue
+		}
 		if e.ending && len(e.batch) == 0 && len(e.queue) == 0 && e.current == nil && e.handed == nil {
 			if e.flushed || e.broken != nil || len(e.attached) == 0 {
 				e.idle = true
@@ -101,10 +103,9 @@ func (e *Engine) handOver() {
 		g.release()
 		return
 	}
-	n := min(len(e.attached), fullAttached)
-	g.attached, e.attached = e.attached[:n:n], e.attached[n:]
+	g.attached, e.attached = e.attached, nil
 	for _, a := range g.attached {
-		g.writes.set(newWrite(sideSpace, a.Key, a.Value, false))
+		g.writes.set(a.write)
 	}
 	e.handed = g
 	e.handOff.Signal()
