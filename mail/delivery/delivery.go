@@ -136,6 +136,19 @@ func (d *Deliverer) Route(ctx context.Context, address string, size int64) (*Rou
 	return r, nil
 }
 
+// Owns tells whether an address is the account's own to send from: what is
+// sent to it comes to this account and to no one else.
+func (d *Deliverer) Owns(ctx context.Context, a *account.Account, address string) (bool, error) {
+	all, err := d.dir.Resolve(ctx, address)
+	switch {
+	case errors.Is(err, account.NotLocal), errors.Is(err, storage.NotFound), errors.Is(err, storage.Invalid):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return len(all) == 1 && all[0].Account != nil && all[0].Account.ID == a.ID, nil
+}
+
 // room tells whether an account may take a message of size bytes.
 func (d *Deliverer) room(ctx context.Context, a *account.Account, size int64) error {
 	u, err := d.mail.Open(a.ID, a.ID).Usage(ctx)

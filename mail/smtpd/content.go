@@ -1,0 +1,182 @@
+package smtpd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"atrium/mail/conn"
+	"atrium/mail/delivery"
+	"atrium/storage/blob"
+)
+
+// content is a message's content on its way in, by DATA or BDAT. As an
+// io.Writer it never fails: what went wrong is told at the end, since the
+// client goes on sending.
+type content struct {
+	message *delivery.Message
+	to      io.Writer // message, or what edits the header before it
+	err     error
+	n       int64 // bytes that came, kept or not
+}
+
+// begin opens a message for the transaction.
+func (s *session) begin() (*content, error) {
+	m, err := s.server.delivery.Open(s.c.Context(), s.envelope())
+	if err != nil {
+		return nil, err
+	}
+	c := &content{message: m, to: m}
+	if s.server.dialect == Submission {
+		c.to = &header{to: m, host: s.server.cfg.Hostname, now: m.Envelope().Time}
+	}
+	return c, nil
+}
+
+func (c *content) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	if c.err == nil {
+		_, c.err = c.to.Write(p)
+	}
+	return len(p), nil
+}
+
+func (c *content) close() { c.message.Close() }
+
+// flood tells whether so much came beyond the limit that it is not to be read to its end.
+func (s *session) flood(n int64) bool { return n > 4*s.server.delivery.Config().MaxMessage }
+
+// data handles DATA, RFC 5321 §4.1.1.4.
+func (s *session) data(args string) reply {
+	switch {
+	case args != "":
+		return noArguments
+	case s.tx.content != nil:
+		return badSequence // RFC 3030 §2: not after BDAT
+	case len(s.tx.routes) == 0:
+		return reply{code: 503, status: "5.5.1", text: "No valid recipients"} // RFC 2033 §4.2
+	}
+	c, err := s.begin()
+	if err != nil {
+		s.reset()
+		return s.failure(err)
+	}
+	s.tx.content = c
+	s.send(reply{code: 354, text: "Send the message, end with a dot on a line by itself"})
+	var u unstuffer
+	for end := false; !end; {
+		p, err := s.c.Peek()
+		if err != nil {
+			return s.cut(err)
+		}
+		var n int
+		n, end = u.take(c, p)
+		s.c.Discard(n)
+		if s.flood(c.n) {
+			return closing(tooBig)
+		}
+	}
+	return s.complete(u.strict())
+}
+
+// cut ends a dialog that broke within the content.
+func (s *session) cut(err error) reply {
+	if errors.Is(err, conn.TimedOut) {
+		s.farewell(err)
+	} else {
+		s.c.Log().Info("connection lost within a message", "error", err)
+	}
+	return reply{hangup: true}
+}
+
+// complete delivers the content that has come to its end, and answers: for
+// LMTP once for each recipient (RFC 2033 §4.2). The transaction is over.
+func (s *session) complete(strict bool) reply {
+	defer s.reset()
+	c, routes := s.tx.content, s.tx.routes
+	if h, ok := c.to.(*header); ok && c.err == nil {
+		c.err = h.end()
+	}
+	switch {
+	case !strict:
+		return s.toEach(looseLines, len(routes))
+	case c.err != nil:
+		return s.toEach(s.unfit(c.err), len(routes))
+	}
+	results := c.message.Deliver(s.c.Context())
+	s.note(results)
+	if s.server.dialect != LMTP {
+		return s.outcome(results)
+	}
+	for _, r := range results {
+		s.send(s.result(r.Err))
+	}
+	return answered
+}
+
+// unfit answers content that could not be taken in.
+func (s *session) unfit(err error) reply {
+	switch {
+	case errors.Is(err, blob.TooLarge):
+		return tooBig
+	case errors.Is(err, errHeader):
+		return reply{code: 552, status: "5.3.4", text: "Header is larger than the limit"}
+	}
+	s.c.Log().Error("message could not be taken in", "error", err)
+	return reply{code: 452, status: "4.3.1", text: "No room for the message, try again later"}
+}
+
+// note writes the log's line for a message.
+func (s *session) note(results []delivery.Result) {
+	e := s.tx.content.message.Envelope()
+	failed := 0
+	for _, r := range results {
+		if r.Err != nil {
+			failed++
+			s.c.Log().Warn("not delivered", "message", e.ID, "recipient", r.Route.Address, "error", r.Err)
+		}
+	}
+	if failed < len(results) {
+		s.errors, s.idle = 0, 0
+		s.c.Log().Info("delivered", "message", e.ID, "from", e.From, "recipients", len(results)-failed, "bytes", s.tx.content.n)
+	}
+}
+
+// toEach gives one answer, for LMTP to every recipient. Where it ends the
+// dialog for one it ends it for all.
+func (s *session) toEach(r reply, recipients int) reply {
+	if s.server.dialect != LMTP {
+		return r
+	}
+	for range recipients - 1 {
+		s.send(r)
+	}
+	return r
+}
+
+// result answers for one recipient.
+func (s *session) result(err error) reply {
+	if err != nil {
+		return s.failure(err)
+	}
+	return reply{code: 250, status: "2.0.0", text: "Ok: delivered as " + s.tx.content.message.Envelope().ID}
+}
+
+// outcome answers for all recipients with one reply. When it fails for some the
+// client sends it again to all; delivery then knows who has it.
+func (s *session) outcome(results []delivery.Result) reply {
+	var worst error
+	good := 0
+	for _, r := range results {
+		switch {
+		case r.Err == nil:
+			good++
+		case worst == nil || !delivery.Temporary(worst) && delivery.Temporary(r.Err):
+			worst = r.Err
+		}
+	}
+	if r := s.result(worst); good == 0 || worst == nil || r.code < 500 {
+		return r
+	}
+	return reply{code: 451, status: "4.2.0", text: fmt.Sprintf("Delivered to %d of %d recipients, try again later", good, len(results))}
+}
