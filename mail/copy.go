@@ -36,7 +36,7 @@ func (a *Account) Copy(ctx context.Context, id ID, uids imap.UIDSet, dst *Accoun
 	if err != nil && len(out.To) > 0 {
 		// RFC 9051 §6.4.7: restore the target. The caller's context may be why it failed.
 		ctx := context.WithoutCancel(ctx)
-		_, undo := dst.remove(ctx, to, out.To, 0, func(*Snapshot, *storage.Row) bool { return true })
+		_, undo := dst.remove(ctx, to, out.To, 0, every)
 		if undo != nil {
 			return out, errors.Join(err, fmt.Errorf("taking back what was copied: %w", undo))
 		}
@@ -71,8 +71,8 @@ func (a *Account) transfer(ctx context.Context, id ID, uids imap.UIDSet, dst *Ac
 	if out.UIDValidity, err = dst.validity(ctx, to); err != nil {
 		return out, err
 	}
-	pick := func(_ *Snapshot, r *storage.Row) bool { return r.Num < next }
-	err = a.bulk(ctx, id, need, uids, pick, func(list []imap.UID) error {
+	uids = under(clean(uids), imap.UID(next))
+	err = a.bulk(ctx, id, need, uids, every, func(list []imap.UID) error {
 		did, err := a.transferBatch(ctx, id, list, dst, to, need, move)
 		if err == nil {
 			out.add(&did)
@@ -199,7 +199,7 @@ func (a *Account) carry(ctx context.Context, id ID, list []imap.UID, dst *Accoun
 			return out, err
 		}
 		if move {
-			if _, err := a.remove(ctx, id, did.From, need, func(*Snapshot, *storage.Row) bool { return true }); err != nil {
+			if _, err := a.remove(ctx, id, did.From, need, every); err != nil {
 				return out, err
 			}
 		}

@@ -38,7 +38,7 @@ func (a *Account) expunge(ctx context.Context, id ID, uids imap.UIDSet) (imap.UI
 
 // Remove removes messages whatever their flags (POP3's QUIT). The actor needs Delete and Expunge.
 func (a *Account) Remove(ctx context.Context, id ID, uids imap.UIDSet) (imap.UIDSet, error) {
-	return a.remove(ctx, id, uids, storage.Delete|storage.Expunge, func(*Snapshot, *storage.Row) bool { return true })
+	return a.remove(ctx, id, uids, storage.Delete|storage.Expunge, every)
 }
 
 // remove removes the messages that pick picks.

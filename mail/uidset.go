@@ -101,3 +101,14 @@ func addRange(s imap.UIDSet, r imap.UIDRange) imap.UIDSet {
 	}
 	return append(s, r)
 }
+
+// under returns what a clean set has below uid.
+func under(s imap.UIDSet, uid imap.UID) imap.UIDSet {
+	i := sort.Search(len(s), func(i int) bool { return s[i].Stop >= uid })
+	if i == len(s) || s[i].Start >= uid {
+		return s[:i]
+	}
+	t := append(imap.UIDSet(nil), s[:i+1]...)
+	t[i].Stop = uid - 1
+	return t
+}
