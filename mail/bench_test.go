@@ -123,8 +123,8 @@ func BenchmarkSnapshot(b *testing.B) {
 			sn.FirstUnseen()
 		}
 	})
+	i := 0
 	b.Run("after one change", func(b *testing.B) {
-		i := 0
 		for b.Loop() {
 			i++
 			change := FlagChange{Op: FlagOp(i % 2), Flags: []imap.Flag{imap.FlagFlagged}}

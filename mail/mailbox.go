@@ -34,8 +34,8 @@ type Mailbox struct {
 	Keywords    Keywords
 }
 
-// Selectable tells whether the mailbox itself exists, not only names below it.
-func (m *Mailbox) Selectable() bool { return m.ID != 0 }
+// Has tells whether the mailbox itself exists, not only names below it.
+func (m *Mailbox) Has() bool { return m.ID != 0 }
 
 // PermanentFlags is what the actor may change in the mailbox: bits of system flags, and whether
 // keywords may be set and new ones made (RFC 9051 §7.1).

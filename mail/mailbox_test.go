@@ -19,7 +19,7 @@ func names(t testing.TB, a *Account) (list []string) {
 	}
 	for _, m := range boxes {
 		name := m.Name
-		if !m.Selectable() {
+		if !m.Has() {
 			name = "(" + name + ")"
 		}
 		if m.Children {
