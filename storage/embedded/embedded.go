@@ -112,6 +112,10 @@ type Store struct {
 // replays the journal. Locked is returned, with the holder's process number, when
 // another process has dir open.
 func Open(dir string, cfg Config, log *slog.Logger) (*Store, error) {
+	return open(dir, cfg, log, func(*badgerkv.Config) {})
+}
+
+func open(dir string, cfg Config, log *slog.Logger, adjust func(*badgerkv.Config)) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -122,7 +126,9 @@ func Open(dir string, cfg Config, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := badgerkv.Open(dir, cfg.engine(), log)
+	below := cfg.engine()
+	adjust(&below)
+	engine, err := badgerkv.Open(dir, below, log)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

@@ -15,6 +15,15 @@ import (
 type Config struct {
 	SegmentSize  int64 // bytes after which the next segment begins
 	OpenSegments int   // segments kept open for reading while nobody reads them
+	Hooks        Hooks // for tests
+}
+
+// Hooks let a test watch and break what the log does. Each may be nil; they are
+// called with locks held.
+type Hooks struct {
+	Write  func() error   // after each write: its error is the write's
+	Sync   func() error   // before each sync: its error is the sync's
+	Synced func(Position) // after each sync: all before the position is durable
 }
 
 // DefaultConfig returns settings for a server.
@@ -58,8 +67,6 @@ type Log struct {
 	files       map[uint32]*Segment
 	idle        *list.List
 	filesClosed bool
-
-	onSync func(Position) // for tests: called after each sync
 }
 
 // Open opens the journal in dir, which exists, and makes one when there is none.
@@ -110,10 +117,10 @@ func (l *Log) open(from Position, replay func([]byte, Position) error) (err erro
 func (l *Log) replay(ids []uint32, from Position, fn func([]byte, Position) error) (Position, error) {
 	at := from
 	for i, id := range ids {
+		if i > 0 && id != at.Segment+1 {
+			return at, l.checkTail(ids[i:], at)
+		}
 		if i > 0 {
-			if id != at.Segment+1 {
-				return at, fmt.Errorf("segment %d is missing: %w", at.Segment+1, Corrupt)
-			}
 			at = Position{Segment: id}
 		}
 		end, size, err := l.readSegment(at, fn)
@@ -161,9 +168,9 @@ func after(h header) Position {
 
 // checkTail looks in the segments ids for proof that what is cut off was durable.
 func (l *Log) checkTail(ids []uint32, cut Position) error {
-	for i, id := range ids {
+	for _, id := range ids {
 		from := Position{Segment: id}
-		if i == 0 {
+		if id == cut.Segment {
 			from = cut
 		}
 		f, err := os.Open(segmentPath(l.dir, id))
@@ -331,7 +338,11 @@ func (l *Log) room(n int64) error {
 
 // write writes p at off bytes after the head's end, or undoes the record.
 func (l *Log) write(off int64, p []byte) error {
-	if _, err := l.head.file.WriteAt(p, int64(l.written.Offset)+off); err != nil {
+	_, err := l.head.file.WriteAt(p, int64(l.written.Offset)+off)
+	if hook := l.cfg.Hooks.Write; hook != nil && err == nil {
+		err = hook()
+	}
+	if err != nil {
 		l.undo()
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -374,10 +385,14 @@ func (l *Log) Sync(p Position) error {
 	l.mu.Unlock()
 
 	var err error
+	if hook := l.cfg.Hooks.Sync; hook != nil {
+		err = hook()
+	}
 	for _, s := range append(full, head) {
-		if err = datasync(s.file); err != nil {
+		if err != nil {
 			break
 		}
+		err = datasync(s.file)
 	}
 	if err == nil && newFile {
 		err = syncDir(l.dir)
@@ -393,8 +408,8 @@ func (l *Log) Sync(p Position) error {
 		return l.failed
 	}
 	l.synced = target
-	if l.onSync != nil {
-		l.onSync(target)
+	if hook := l.cfg.Hooks.Synced; hook != nil {
+		hook(target)
 	}
 	return nil
 }

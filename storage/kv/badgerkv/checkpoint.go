@@ -19,9 +19,6 @@ import (
 type checkpointer struct {
 	last journal.Position // of the last one; guarded by Engine.mu
 	due  chan struct{}    // gets a value when the journal has grown enough
-	// afterSync, for tests, is called when a checkpoint's files are durable and
-	// before its position is written.
-	afterSync func()
 }
 
 // noteApplied makes a checkpoint due when the journal has grown enough. mu is held.
@@ -79,8 +76,8 @@ func (e *Engine) makeCheckpoint() error {
 	if err := syncFiles(e.badgerDir()); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if e.checkpoint.afterSync != nil {
-		e.checkpoint.afterSync()
+	if hook := e.cfg.Checkpointing; hook != nil {
+		hook()
 	}
 	if err := writeCheckpoint(e.dir, p); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)

@@ -20,6 +20,10 @@ type Config struct {
 	CheckpointTime  time.Duration // time after which one is made when there was a change
 	Reserve         int64         // bytes that must be free on the disk, or Update fails with kv.Full
 	Journal         journal.Config
+
+	// Checkpointing, for tests, is called when all of a checkpoint is durable and
+	// before it is noted.
+	Checkpointing func()
 }
 
 // DefaultConfig returns settings for a server, a small one too.
