@@ -1,0 +1,197 @@
+package carddav
+
+import (
+	"net/http"
+	"strings"
+
+	"atrium/contacts"
+	"atrium/contacts/card"
+	"atrium/contacts/query"
+	"atrium/dav"
+	"atrium/dav/elem"
+	"atrium/storage"
+)
+
+// properties are those of RFC 6352 §6.2.
+func (f *face) properties() []dav.Property {
+	const anyBook = homeKind | bookKind
+	return []dav.Property{
+		{Name: elem.N("CR:addressbook-description"), On: bookKind, Set: dav.Store, Remove: dav.Unstore},
+		{Name: elem.N("CR:supported-address-data"), On: anyBook, Get: func(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
+			w.Str(`<CR:address-data-type content-type="text/vcard" version="3.0"/><CR:address-data-type content-type="text/vcard" version="4.0"/>`)
+			return nil
+		}},
+		{Name: elem.N("CR:supported-collation-set"), On: anyBook | cardKind, Get: func(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
+			for _, c := range query.Collations {
+				w.Elem("CR:supported-collation", c)
+			}
+			return nil
+		}},
+		{Name: elem.N("CR:max-resource-size"), On: anyBook, Get: f.getMaxSize},
+		{Name: elem.N("CR:max-image-size"), On: anyBook, Get: f.getMaxSize},
+		{Name: elem.N("CR:address-data"), On: cardKind, Report: true, Arg: readSelection, Get: f.getData},
+	}
+}
+
+func (f *face) getMaxSize(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
+	w.Int(f.cfg.MaxCard)
+	return nil
+}
+
+// selection is CARDDAV:address-data in a request: the properties that are wanted (RFC 6352 §10.4).
+type selection struct{ names, novalue map[string]bool }
+
+func readSelection(r *elem.Reader, start elem.Start) (any, error) {
+	t, v := start.Attr("content-type"), start.Attr("version")
+	if t != "" && !strings.EqualFold(t, "text/vcard") && !strings.EqualFold(t, "text/x-vcard") {
+		return nil, dav.Refuse(http.StatusForbidden, "CR:supported-address-data")
+	}
+	if v != "" && v != "3.0" && v != "4.0" {
+		return nil, dav.Refuse(http.StatusForbidden, "CR:supported-address-data")
+	}
+	sel := selection{names: map[string]bool{}, novalue: map[string]bool{}}
+	for s := range r.Children() {
+		switch {
+		case s.Is("CR:allprop"):
+			sel.names = nil
+		case s.Is("CR:prop") && sel.names != nil:
+			name := strings.ToUpper(s.Attr("name"))
+			sel.names[name] = true
+			if s.Attr("novalue") == "yes" {
+				sel.novalue[name] = true
+			}
+		}
+	}
+	if len(sel.names) == 0 {
+		return nil, r.Err()
+	}
+	return &sel, r.Err()
+}
+
+// getData writes a card, whole or in parts.
+func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
+	sel, _ := a.Arg.(*selection)
+	m, _ := r.Loaded.(*contacts.Match)
+	var b []byte
+	var c *card.Card
+	var err error
+	if m != nil {
+		b, c = m.Data(), m.Card()
+	} else {
+		b, err = contacts.Data(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	}
+	if err != nil || sel == nil {
+		w.TextBytes(b)
+		return err
+	}
+	if c == nil {
+		limits := card.DefaultLimits()
+		limits.Size = max(limits.Size, len(b))
+		if c, err = card.Parse(b, limits); err != nil {
+			return err
+		}
+	}
+	w.TextBytes(c.Select(sel.names, sel.novalue))
+	return nil
+}
+
+// query answers addressbook-query (RFC 6352 §8.6).
+func (f *face) query(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
+	var filter *query.Filter
+	limit := 0
+	l, err := rq.ReadListing(w, r, func(s elem.Start) (err error) {
+		switch {
+		case s.Is("CR:filter"):
+			filter, err = readFilter(r, s)
+			return wrap(err, nil)
+		case s.Is("CR:limit"), s.Is("D:limit"):
+			limit, err = dav.ReadLimit(r)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if filter == nil {
+		filter = &query.Filter{} // RFC 6352 §8.6 wants one; clients of the drafts send none for all
+	}
+	found := 0
+	err = rq.Search(func(v *storage.View, c *dav.Resource, only string) error {
+		for m, err := range contacts.Query(rq.Context(), v, f.blobs(), c.Collection.ID, filter) {
+			if err != nil {
+				return err
+			}
+			if only != "" && m.Name != only {
+				continue
+			}
+			if found++; limit > 0 && found > limit {
+				l.Truncated()
+				return nil
+			}
+			if err := l.Found(v, c, entry(m.Entry), m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return wrap(err, nil)
+	}
+	return l.Finish()
+}
+
+// readFilter reads CARDDAV:filter (RFC 6352 §10.5), which is open.
+func readFilter(r *elem.Reader, start elem.Start) (*query.Filter, error) {
+	f := &query.Filter{All: start.Attr("test") == "allof"}
+	for s := range r.Children() {
+		if !s.Is("CR:prop-filter") {
+			return nil, notSupported(s)
+		}
+		p := query.PropFilter{Name: s.Attr("name"), All: s.Attr("test") == "allof"}
+		for c := range r.Children() {
+			switch {
+			case c.Is("CR:is-not-defined"):
+				p.IsNotDefined = true
+			case c.Is("CR:text-match"):
+				p.Texts = append(p.Texts, readTextMatch(r, c))
+			case c.Is("CR:param-filter"):
+				p.Params = append(p.Params, readParamFilter(r, c))
+			default:
+				return nil, notSupported(c)
+			}
+		}
+		f.Props = append(f.Props, p)
+	}
+	if r.Err() != nil {
+		return nil, r.Err()
+	}
+	return f, f.Validate()
+}
+
+func notSupported(s elem.Start) error {
+	return &card.Error{Condition: card.SupportedFilter, Detail: s.Name.Local + " in a filter"}
+}
+
+func readParamFilter(r *elem.Reader, start elem.Start) query.ParamFilter {
+	p := query.ParamFilter{Name: start.Attr("name")}
+	for s := range r.Children() {
+		switch {
+		case s.Is("CR:is-not-defined"):
+			p.IsNotDefined = true
+		case s.Is("CR:text-match"):
+			t := readTextMatch(r, s)
+			p.Text = &t
+		}
+	}
+	return p
+}
+
+func readTextMatch(r *elem.Reader, s elem.Start) query.TextMatch {
+	m := query.TextMatch{Collation: s.Attr("collation"), Type: s.Attr("match-type"), Negate: s.Attr("negate-condition") == "yes"}
+	if m.Collation == "default" {
+		m.Collation = ""
+	}
+	m.Text = r.Text()
+	return m
+}

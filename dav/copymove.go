@@ -1,0 +1,271 @@
+package dav
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"atrium/storage"
+)
+
+// copyMove answers COPY and MOVE (RFC 4918 §9.8, §9.9).
+func copyMove(rq *Request, w http.ResponseWriter) error {
+	m, err := rq.transfer()
+	if err != nil {
+		return err
+	}
+	var replaced bool
+	err = rq.update(func(tx *storage.Tx) (err error) {
+		replaced, err = m.run(tx)
+		return err
+	})
+	if err == nil && len(m.left) > 0 {
+		err = m.rest()
+	}
+	if err != nil {
+		return rq.wrap(err)
+	}
+	if replaced {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.Header().Set("Location", m.to.Path())
+	w.WriteHeader(http.StatusCreated)
+	return nil
+}
+
+// transfer is a COPY or MOVE under way.
+type transfer struct {
+	rq        *Request
+	to        *Target
+	move      bool
+	overwrite bool
+	conds     *conditions
+	left      []leftover // what a COPY of collections has still to do, in transactions of its own
+}
+
+// leftover is members to be copied from one collection to another.
+type leftover struct {
+	from, to storage.CollectionID
+	names    []string
+}
+
+// batch is how many members one transaction copies; see kv.MaxKeys.
+const batch = 100
+
+func (rq *Request) transfer() (*transfer, error) {
+	m := &transfer{rq: rq, move: rq.Method == "MOVE", overwrite: true}
+	dest := rq.Header.Get("Destination")
+	if dest == "" {
+		return nil, Fail(http.StatusBadRequest, "a Destination is needed")
+	}
+	switch o := rq.Header.Get("Overwrite"); o {
+	case "", "T", "t":
+	case "F", "f":
+		m.overwrite = false
+	default:
+		return nil, Fail(http.StatusBadRequest, "Overwrite: %.20s", o)
+	}
+	var err error
+	if m.to, err = rq.href(dest); err != nil {
+		return nil, err
+	}
+	if rq.Depth == Depth1 || m.move && rq.Depth == Depth0 && rq.Target.Tree != nil && len(rq.Target.Rest) == 1 {
+		return nil, Fail(http.StatusBadRequest, "Depth is not one that %s takes", rq.Method)
+	}
+	m.conds, err = rq.conditions()
+	return m, err
+}
+
+func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
+	rq, v := m.rq, &tx.View
+	m.left = nil
+	from, err := rq.locate(v, rq.Target)
+	if err != nil {
+		return false, err
+	}
+	if err := rq.guard(v, m.conds, from, from.Entry); err != nil {
+		return false, err
+	}
+	if from.Entry == nil && !from.Kind.Is(Collection) {
+		return false, Fail(http.StatusForbidden, "this cannot be copied or moved")
+	}
+	if err := m.rights(from); err != nil {
+		return false, err
+	}
+	parent, name, err := m.destination(v, from)
+	if err != nil {
+		return false, err
+	}
+	old, err := rq.locate(v, m.to)
+	if err != nil && !errors.Is(err, storage.NotFound) {
+		return false, err
+	}
+	if old != nil {
+		if err := m.clear(tx, from, old); err != nil {
+			return false, err
+		}
+	} else if err := parent.need(storage.Insert); err != nil {
+		return false, err
+	}
+	if from.Entry != nil {
+		return old != nil, m.member(tx, from, parent, name)
+	}
+	return old != nil, m.collection(tx, from)
+}
+
+func (m *transfer) rights(from *Resource) error {
+	need := storage.Read
+	if m.move {
+		need |= storage.Delete
+		if from.Entry == nil {
+			need |= storage.Remove
+		}
+	}
+	return from.need(need)
+}
+
+// destination checks where a resource is to go and returns the collection or home it goes
+// into.
+func (m *transfer) destination(v *storage.View, from *Resource) (*Resource, string, error) {
+	to := m.to
+	if to.Tree != from.Tree || to.Owner == nil || to.Owner.ID != from.Owner.ID || len(to.Rest) == 0 {
+		return nil, "", Fail(http.StatusForbidden, "the destination is no place for this")
+	}
+	if slices.Equal(to.Rest, m.rq.Target.Rest) {
+		return nil, "", Fail(http.StatusForbidden, "source and destination are the same")
+	}
+	if from.Entry == nil && len(to.Rest) > len(m.rq.Target.Rest) && slices.Equal(to.Rest[:len(m.rq.Target.Rest)], m.rq.Target.Rest) {
+		return nil, "", Fail(http.StatusForbidden, "the destination is in the source")
+	}
+	parent, name, err := m.rq.locateParent(v, to)
+	if errors.Is(err, storage.NotFound) {
+		return nil, "", Fail(http.StatusConflict, "the destination's collection is not there")
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if !to.Tree.Nested && (from.Entry != nil) != (parent.Collection != nil) {
+		return nil, "", Fail(http.StatusForbidden, "the destination is no place for this")
+	}
+	return parent, name, nil
+}
+
+// clear makes place for what comes where something is (RFC 4918 §9.8.4).
+func (m *transfer) clear(tx *storage.Tx, from, old *Resource) error {
+	if !m.overwrite {
+		return &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
+	}
+	if from.Entry != nil && old.Entry != nil {
+		return old.need(storage.Write) // Copy and Move replace it
+	}
+	if old.Entry == nil && strings.HasPrefix(m.rq.Target.Path()+"/", old.Path) {
+		return Fail(http.StatusForbidden, "the source is in the destination")
+	}
+	return m.rq.removeResource(tx, old)
+}
+
+func (m *transfer) member(tx *storage.Tx, from, parent *Resource, name string) error {
+	do := from.Tree.Copy
+	if m.move {
+		do = from.Tree.Move
+	}
+	e, err := do(tx, from.Collection.ID, from.Entry.Name, parent.Collection.ID, name)
+	if err != nil {
+		if from.Tree.Wrap != nil {
+			err = from.Tree.Wrap(err, parent.member)
+		}
+		return err
+	}
+	if m.move {
+		return nil
+	}
+	return copyProps(tx, storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num},
+		storage.PropKey{Collection: parent.Collection.ID, Num: e.Num})
+}
+
+// collection moves or copies a collection and those in it.
+func (m *transfer) collection(tx *storage.Tx, from *Resource) error {
+	t := from.Tree
+	all, err := below(&tx.View, t, from.Collection)
+	if err != nil {
+		return err
+	}
+	if m.rq.Depth == Depth0 {
+		all = all[:1]
+	}
+	for _, c := range all {
+		name := t.stored(m.to.Rest) + strings.TrimPrefix(c.Name, from.Collection.Name)
+		if m.move {
+			if err := m.rq.dropped(tx, t, c.Name); err != nil {
+				return err
+			}
+			if err := tx.Rename(c.ID, name); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := m.copyCollection(tx, t, c, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyCollection makes a collection like c; its members follow in batches.
+func (m *transfer) copyCollection(tx *storage.Tx, t *Tree, c *storage.Collection, name string) error {
+	made, err := tx.Create(t.Schema, name, slices.Clone(c.Data))
+	if err != nil {
+		return err
+	}
+	if err := copyProps(tx, storage.PropKey{Collection: c.ID}, storage.PropKey{Collection: made.ID}); err != nil {
+		return err
+	}
+	if m.rq.Depth == Depth0 {
+		return nil
+	}
+	table, err := tx.Table(c.ID)
+	if err != nil {
+		return err
+	}
+	l := leftover{from: c.ID, to: made.ID}
+	for e := range t.Entries(table) {
+		l.names = append(l.names, e.Name)
+	}
+	m.left = append(m.left, l)
+	return nil
+}
+
+// rest copies the members of collections. Each batch is correct alone; a member that
+// went meanwhile is left out.
+func (m *transfer) rest() error {
+	t := m.to.Tree
+	for _, l := range m.left {
+		for names := range slices.Chunk(l.names, batch) {
+			err := m.rq.update(func(tx *storage.Tx) error {
+				for _, name := range names {
+					old, err := t.ByName(&tx.View, l.from, name)
+					if errors.Is(err, storage.NotFound) {
+						continue
+					}
+					if err != nil {
+						return err
+					}
+					e, err := t.Copy(tx, l.from, name, l.to, name)
+					if err != nil {
+						return err
+					}
+					if err := copyProps(tx, storage.PropKey{Collection: l.from, Num: old.Num}, storage.PropKey{Collection: l.to, Num: e.Num}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package dav
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"atrium/dav/elem"
+	"atrium/storage"
+)
+
+// webdav is RFC 4918 with RFC 3253's REPORT and RFC 5397.
+var webdav = Module{
+	RFC:      "4918",
+	Features: []string{"1", "3"},
+	Methods: map[string]Handler{
+		"OPTIONS": nil, // answered before the login
+		"GET":     get, "HEAD": get, "PUT": put, "DELETE": remove,
+		"PROPFIND": propfind, "PROPPATCH": proppatch, "COPY": copyMove, "MOVE": copyMove, "REPORT": report,
+	},
+	Properties: []Property{
+		{Name: elem.N("D:resourcetype"), On: Everything, All: true, Get: getResourceType},
+		{Name: elem.N("D:displayname"), On: Home | Collection | Principal, All: true, Get: getDisplayName, Set: Store, Remove: Unstore},
+		{Name: elem.N("D:getetag"), On: Member, All: true, Get: getETag},
+		{Name: elem.N("D:getcontenttype"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
+			w.Text(r.Entry.Type)
+			return nil
+		}},
+		{Name: elem.N("D:getcontentlength"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
+			w.Int(r.Entry.Size)
+			return nil
+		}},
+		{Name: elem.N("D:getlastmodified"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
+			w.Str(r.Entry.Modified.UTC().Format(http.TimeFormat))
+			return nil
+		}},
+		{Name: elem.N("D:creationdate"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
+			w.Str(r.Entry.Modified.UTC().Format(time.RFC3339))
+			return nil
+		}},
+		{Name: elem.N("D:supportedlock"), On: Everything, All: true, Get: func(*Ask, *Resource, *elem.Writer) error { return nil }},
+		{Name: elem.N("D:lockdiscovery"), On: Everything, All: true, Get: func(*Ask, *Resource, *elem.Writer) error { return nil }},
+		{Name: elem.N("D:supported-report-set"), On: Everything, Get: getSupportedReports},
+		{Name: elem.N("D:supported-method-set"), On: Everything, Get: getSupportedMethods},
+		{Name: elem.N("D:current-user-principal"), On: Everything, Get: func(a *Ask, _ *Resource, w *elem.Writer) error {
+			w.Href(PrincipalPath(a.Actor))
+			return nil
+		}},
+		{Name: elem.N("D:resource-id"), On: Everything &^ (Root | Place), Get: getResourceID},
+	},
+}
+
+// quota is RFC 4331.
+var quota = Module{RFC: "4331", Properties: []Property{
+	{Name: elem.N("D:quota-available-bytes"), On: Home | Collection, Get: func(a *Ask, _ *Resource, w *elem.Writer) error {
+		u, err := a.View.Usage()
+		if err == nil && u.MaxBytes == 0 {
+			return Absent() // RFC 4331 §3: no limit
+		}
+		w.Int(max(u.MaxBytes-u.Bytes, 0))
+		return err
+	}},
+	{Name: elem.N("D:quota-used-bytes"), On: Home | Collection, Get: func(a *Ask, _ *Resource, w *elem.Writer) error {
+		u, err := a.View.Usage()
+		w.Int(u.Bytes)
+		return err
+	}},
+}}
+
+// calendarServer is what Apple's servers added for both calendars and address books.
+var calendarServer = Module{RFC: "caldav-ctag", Properties: []Property{
+	{Name: elem.N("CS:getctag"), On: Synced, Get: getSyncToken},
+}}
+
+func getResourceType(_ *Ask, r *Resource, w *elem.Writer) error {
+	for _, t := range r.Kind.Types {
+		w.Empty(t)
+	}
+	return nil
+}
+
+func getETag(_ *Ask, r *Resource, w *elem.Writer) error {
+	w.Str(`"`)
+	w.Text(r.Entry.ETag)
+	w.Str(`"`)
+	return nil
+}
+
+func getDisplayName(a *Ask, r *Resource, w *elem.Writer) error {
+	raw, err := a.Stored(r, elem.N("D:displayname"))
+	switch {
+	case err == nil:
+		w.Text(raw.Text())
+	case err != error(errAbsent):
+		return err
+	case r.Kind.Is(Collection):
+		name := r.Collection.Name
+		w.Text(name[strings.LastIndexByte(name, '/')+1:])
+	case r.Owner.DisplayName != "":
+		w.Text(r.Owner.DisplayName)
+	default:
+		w.Text(r.Owner.Name)
+	}
+	return nil
+}
+
+func getSupportedReports(a *Ask, r *Resource, w *elem.Writer) error {
+	for _, rep := range a.Server.reportList {
+		if r.Kind.Is(rep.On) {
+			w.Str("<D:supported-report><D:report>")
+			w.Empty(rep.Name)
+			w.Str("</D:report></D:supported-report>")
+		}
+	}
+	return nil
+}
+
+func getSupportedMethods(a *Ask, _ *Resource, w *elem.Writer) error {
+	for _, m := range sortedKeys(a.Server.methods) {
+		w.Str(`<D:supported-method name="`)
+		w.Attr(m)
+		w.Str(`"/>`)
+	}
+	return nil
+}
+
+// getResourceID is a URI that stays when a resource moves (RFC 5842 §3.1).
+func getResourceID(a *Ask, r *Resource, w *elem.Writer) error {
+	w.Str("<D:href>urn:x-atrium:")
+	w.Uint(uint64(r.Owner.ID))
+	switch {
+	case r.Entry != nil:
+		w.Str(":")
+		w.Uint(uint64(r.Collection.ID))
+		w.Str(":")
+		w.Uint(uint64(r.Entry.Num))
+	case r.Collection != nil:
+		w.Str(":")
+		w.Uint(uint64(r.Collection.ID))
+	case r.Tree != nil:
+		w.Str(":")
+		w.Str(r.Tree.Segment)
+	}
+	w.Str("</D:href>")
+	return nil
+}
+
+// report answers REPORT (RFC 3253 §3.6).
+func report(rq *Request, w http.ResponseWriter) error {
+	r := elem.NewReader(rq.Body, rq.Server.xmlLimits())
+	root, ok := r.Root()
+	if !ok {
+		return r.Err()
+	}
+	var kind *Kind
+	err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
+		res, err := rq.locate(v, rq.Target)
+		if err == nil {
+			kind = res.Kind
+			err = res.need(storage.Read)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	rep := rq.Server.reports[root.Name]
+	if rep == nil || !kind.Is(rep.On) {
+		return Refuse(http.StatusForbidden, "D:supported-report")
+	}
+	return rep.Run(rq, w, r, root)
+}

@@ -1,0 +1,206 @@
+package dav
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+
+	"atrium/dav/elem"
+	"atrium/storage"
+	"atrium/storage/account"
+)
+
+// The kinds that hold the face together.
+var (
+	collectionType = elem.N("D:collection")
+	rootKind       = Kind{Name: "root", Bits: Root, Types: []xml.Name{collectionType}}
+	principalsKind = Kind{Name: "principals", Bits: Place, Types: []xml.Name{collectionType}}
+	placeKind      = Kind{Name: "place", Bits: Place, Types: []xml.Name{collectionType}}
+	principalKind  = Kind{Name: "principal", Bits: Principal, Types: []xml.Name{collectionType, elem.N("D:principal")}}
+)
+
+// Resource is what a path leads to, for one request at one snapshot.
+type Resource struct {
+	Kind       *Kind
+	Path       string // percent-encoded, with "/" at the end when it is a collection
+	Tree       *Tree
+	Owner      *account.Account    // of the principal, home, collection or member; nil for Root and Place
+	Collection *storage.Collection // the collection, or the member's
+	Entry      *Entry              // of a member
+	Rights     storage.Rights      // what the actor may do with the collection or member
+
+	Loaded any // what a report has read of it already, for its own properties
+
+	dead map[string][]byte // its stored properties, once they were read
+}
+
+// Account is the account whose View has what belongs to the resource.
+func (r *Resource) Account(rq *Request) storage.AccountID {
+	if r.Owner != nil {
+		return r.Owner.ID
+	}
+	return rq.Actor.ID
+}
+
+// IsCollection tells whether the resource may have members.
+func (r *Resource) IsCollection() bool { return !r.Kind.Is(Member) }
+
+// account is the account whose store a target is looked up in.
+func (t *Target) account(rq *Request) storage.AccountID {
+	if t.Owner != nil {
+		return t.Owner.ID
+	}
+	return rq.Actor.ID
+}
+
+// errNowhere is about a path that leads to nothing, or to nothing that the actor may know of.
+var errNowhere = fmt.Errorf("path: %w", storage.NotFound)
+
+// locate resolves a target in a snapshot of its account. What the actor may
+// not know of is storage.NotFound.
+func (rq *Request) locate(v *storage.View, t *Target) (*Resource, error) {
+	if t.Tree == nil {
+		return rq.locatePlace(t)
+	}
+	if t.Owner == nil {
+		return nil, errNowhere
+	}
+	if len(t.Rest) == 0 {
+		return rq.locateHome(v, t)
+	}
+	c, err := rq.collection(v, t, t.Rest)
+	if err == nil {
+		return rq.asCollection(v, t, c, len(t.Rest))
+	}
+	if !errors.Is(err, storage.NotFound) || len(t.Rest) == 1 && !t.Tree.Nested {
+		return nil, err
+	}
+	parent, name, err := rq.locateParent(v, t)
+	if err != nil {
+		return nil, err
+	}
+	e, err := t.Tree.ByName(v, parent.Collection.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	return rq.asMember(parent, &e, t.Path()), nil
+}
+
+func (rq *Request) locatePlace(t *Target) (*Resource, error) {
+	switch t.Kind {
+	case &rootKind:
+		return &Resource{Kind: t.Kind, Path: "/", Rights: storage.Lookup | storage.Read}, nil
+	case &principalsKind:
+		return &Resource{Kind: t.Kind, Path: principalsPath, Rights: storage.Lookup | storage.Read}, nil
+	case &placeKind:
+		return &Resource{Kind: t.Kind, Path: t.home, Rights: storage.Lookup | storage.Read}, nil
+	case &principalKind:
+		if t.Owner != nil && rq.knows(t.Owner) {
+			return rq.principal(t.Owner, t.home), nil
+		}
+	}
+	return nil, errNowhere
+}
+
+func (rq *Request) principal(a *account.Account, path string) *Resource {
+	r := &Resource{Kind: &principalKind, Path: path, Owner: a, Rights: storage.Lookup | storage.Read}
+	if a.ID == rq.Actor.ID {
+		r.Rights |= storage.Properties
+	}
+	return r
+}
+
+// knows tells whether the actor may know that an account exists: those of
+// its own domain.
+func (rq *Request) knows(a *account.Account) bool {
+	return a.ID == rq.Actor.ID || sameDomain(a.Name, rq.Actor.Name)
+}
+
+func (rq *Request) locateHome(v *storage.View, t *Target) (*Resource, error) {
+	if t.Tree.Nested {
+		c, err := v.CollectionByName(t.Tree.Schema, rootFolder)
+		if err != nil {
+			return nil, err
+		}
+		r, err := rq.asCollection(v, t, c, 0)
+		if err == nil {
+			r.Kind = t.Tree.Home
+		}
+		return r, err
+	}
+	r := &Resource{Kind: t.Tree.Home, Path: t.home, Tree: t.Tree, Owner: t.Owner}
+	if t.Owner.ID == rq.Actor.ID {
+		r.Rights = storage.AllRights
+		return r, nil
+	}
+	all, err := v.Collections(t.Tree.Schema)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		rights, err := v.Rights(rq.Actor.ID, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if rights.Has(storage.Lookup) {
+			r.Rights = storage.Lookup | storage.Read
+			return r, nil
+		}
+	}
+	return nil, errNowhere
+}
+
+// collection is the one that segments lead to.
+func (rq *Request) collection(v *storage.View, t *Target, segments []string) (*storage.Collection, error) {
+	if !t.Tree.Nested && len(segments) != 1 {
+		return nil, errNowhere
+	}
+	return v.CollectionByName(t.Tree.Schema, t.Tree.stored(segments))
+}
+
+// asCollection is the Resource of a collection that n segments of the target lead to.
+func (rq *Request) asCollection(v *storage.View, t *Target, c *storage.Collection, n int) (*Resource, error) {
+	rights, err := v.Rights(rq.Actor.ID, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !rights.Has(storage.Lookup) {
+		return nil, errNowhere
+	}
+	return &Resource{Kind: t.Tree.Collection, Path: t.path(n, true), Tree: t.Tree, Owner: t.Owner, Collection: c, Rights: rights}, nil
+}
+
+func (rq *Request) asMember(parent *Resource, e *Entry, path string) *Resource {
+	return &Resource{Kind: parent.Tree.Member, Path: path, Tree: parent.Tree, Owner: parent.Owner,
+		Collection: parent.Collection, Entry: e, Rights: parent.Rights}
+}
+
+// locateParent is the collection or home above a target, and the target's name in it.
+func (rq *Request) locateParent(v *storage.View, t *Target) (*Resource, string, error) {
+	n := len(t.Rest) - 1
+	if t.Tree == nil || t.Owner == nil || n < 0 {
+		return nil, "", errNowhere
+	}
+	name := t.Rest[n]
+	if n == 0 {
+		home, err := rq.locateHome(v, t)
+		return home, name, err
+	}
+	c, err := rq.collection(v, t, t.Rest[:n])
+	if err != nil {
+		return nil, "", err
+	}
+	parent, err := rq.asCollection(v, t, c, n)
+	return parent, name, err
+}
+
+// need is the one check of rights on a resource: storage.Forbidden when some are lacking.
+func (r *Resource) need(rights storage.Rights) error {
+	if r.Rights.Has(rights) {
+		return nil
+	}
+	return &Error{Status: 403, Condition: elem.N("D:need-privileges"), Href: "", Err: storage.Forbidden}
+}
+
+// member is the path of a member of a collection.
+func (r *Resource) member(name string) string { return r.Path + Escape(name) }

@@ -1,0 +1,435 @@
+package dav
+
+import (
+	"errors"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"atrium/dav/elem"
+	"atrium/storage"
+)
+
+// syncCollection is RFC 6578.
+var syncCollection = Module{RFC: "6578",
+	Reports:    []Report{{Name: elem.N("D:sync-collection"), On: Synced, Run: runSync}},
+	Properties: []Property{{Name: elem.N("D:sync-token"), On: Synced, Get: getSyncToken}},
+}
+
+// tokenPrefix begins all tokens: a token is a URI (RFC 6578 §4).
+const tokenPrefix = "data:,"
+
+// token is what a sync-token says: data:,c12-345 is collection 12 at modseq
+// 345; data:,c12-345-678 the same, of which the first sync got as far as row 678; data:,h-345 a home.
+type token struct {
+	collection storage.CollectionID // 0: a home
+	modseq     uint64
+	next       storage.Num // row to go on with; 0: the listing was whole
+}
+
+func (t token) String() string {
+	b := []byte(tokenPrefix)
+	if t.collection == 0 {
+		b = append(b, 'h')
+	} else {
+		b = append(b, 'c')
+		b = strconv.AppendUint(b, uint64(t.collection), 10)
+	}
+	b = append(b, '-')
+	b = strconv.AppendUint(b, t.modseq, 10)
+	if t.next > 0 {
+		b = append(b, '-')
+		b = strconv.AppendUint(b, uint64(t.next), 10)
+	}
+	return string(b)
+}
+
+func parseToken(s string) (t token, ok bool) {
+	s, ok = strings.CutPrefix(s, tokenPrefix)
+	parts := strings.Split(s, "-")
+	if !ok || len(parts) < 2 || len(parts) > 3 || parts[0] == "" {
+		return t, false
+	}
+	if parts[0] != "h" {
+		n, err := strconv.ParseUint(parts[0][1:], 10, 32)
+		if err != nil || parts[0][0] != 'c' || n == 0 {
+			return t, false
+		}
+		t.collection = storage.CollectionID(n)
+	}
+	var err error
+	if t.modseq, err = strconv.ParseUint(parts[1], 10, 64); err != nil {
+		return t, false
+	}
+	if len(parts) == 3 {
+		n, err := strconv.ParseUint(parts[2], 10, 32)
+		if err != nil {
+			return t, false
+		}
+		t.next = storage.Num(n)
+	}
+	return t, t.String() == tokenPrefix+s
+}
+
+func getSyncToken(a *Ask, r *Resource, w *elem.Writer) error {
+	t, err := a.syncToken(a.View, r)
+	w.Text(t)
+	return err
+}
+
+// syncToken is the token of a resource at the snapshot.
+func (rq *Request) syncToken(v *storage.View, r *Resource) (string, error) {
+	switch {
+	case r.Entry != nil || !r.Kind.Is(Synced):
+		return "", errAbsent
+	case r.Collection != nil:
+		return token{collection: r.Collection.ID, modseq: r.Collection.Modseq}.String(), nil
+	}
+	n, err := rq.homeModseq(v, r.Tree)
+	return token{modseq: n}.String(), err
+}
+
+// homeModseq is the modseq of the last change in any collection of a home.
+func (rq *Request) homeModseq(v *storage.View, t *Tree) (uint64, error) {
+	cs, err := v.Collections(t.Schema)
+	if err != nil {
+		return 0, err
+	}
+	g, err := readGone(v, t)
+	if err != nil {
+		return 0, err
+	}
+	n := g.floor
+	for _, c := range cs {
+		n = max(n, c.Modseq, c.Meta)
+	}
+	for _, e := range g.entries {
+		n = max(n, e.modseq)
+	}
+	return n, nil
+}
+
+// syncRequest is a sync-collection report.
+type syncRequest struct {
+	since   token
+	initial bool
+	limit   int // 0: none
+}
+
+// runSync answers sync-collection (RFC 6578 §3). Depth says nothing there,
+// sync-level does.
+func runSync(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
+	var sr syncRequest
+	raw, level := "", "1" // clients of the drafts send no level but Depth
+	l, err := rq.ReadListing(w, r, func(s elem.Start) error {
+		switch s.Name {
+		case elem.N("D:sync-token"):
+			raw = strings.TrimSpace(r.Text())
+		case elem.N("D:sync-level"):
+			level = strings.TrimSpace(r.Text())
+		case elem.N("D:limit"):
+			return readLimit(r, &sr.limit)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	switch level {
+	case "1":
+	case "infinite", "infinity":
+		if rq.Target.Tree != nil && len(rq.Target.Rest) == 0 {
+			return Refuse(http.StatusForbidden, "D:sync-traversal-supported")
+		}
+	default:
+		return Fail(http.StatusBadRequest, "sync-level is 1 or infinite")
+	}
+	sr.initial = raw == ""
+	if !sr.initial {
+		var ok bool
+		if sr.since, ok = parseToken(raw); !ok {
+			return rq.badToken()
+		}
+	}
+	return rq.sync(l, &sr)
+}
+
+func readLimit(r *elem.Reader, limit *int) error {
+	for s := range r.Children() {
+		if s.Is("D:nresults") || s.Is("CR:nresults") {
+			n, err := strconv.Atoi(strings.TrimSpace(r.Text()))
+			if err != nil || n < 1 {
+				return Fail(http.StatusBadRequest, "nresults is not a number of results")
+			}
+			*limit = n
+		}
+	}
+	return nil
+}
+
+// ReadLimit reads the DAV:nresults or CARDDAV:nresults in the limit element that is open.
+func ReadLimit(r *elem.Reader) (n int, err error) {
+	err = readLimit(r, &n)
+	return n, err
+}
+
+// badToken tells a client to start again (RFC 6578 §3.2). Thunderbird's address books
+// do that only at 400.
+func (rq *Request) badToken() error {
+	status := http.StatusForbidden
+	if rq.Agent("Thunderbird") && rq.Target.Tree != nil && rq.Target.Tree.Collection.typeIs("CR:addressbook") {
+		status = http.StatusBadRequest
+	}
+	return Refuse(status, "D:valid-sync-token")
+}
+
+func (rq *Request) sync(l *Listing, sr *syncRequest) error {
+	st := syncState{stop: func() {}}
+	defer func() { st.stop() }()
+	for more := true; more; {
+		err := rq.view(rq.Target.account(rq), func(v *storage.View) (err error) {
+			if !st.begun {
+				if err := rq.beginSync(v, sr, &st); err != nil {
+					return err
+				}
+			}
+			more, err = st.fill(v, l)
+			return err
+		})
+		if err == nil && more {
+			err = l.Flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if st.cut {
+		l.Response(st.self.Path)
+		l.StatusLine(http.StatusInsufficientStorage)
+		l.Str("<D:error><D:number-of-matches-within-limits/></D:error>")
+		l.EndResponse()
+	}
+	l.Str("<D:sync-token>")
+	l.Text(st.token.String())
+	l.Str("</D:sync-token>")
+	return l.Finish()
+}
+
+// syncState is what a sync has still to tell.
+type syncState struct {
+	begun   bool
+	self    *Resource
+	members []*Resource // in memory: collections of a home, or changed members
+	entries []Entry
+	gone    []string // paths
+	token   token    // what the next sync passes
+	cut     bool     // the limit cut the answer
+
+	next func() (Entry, bool) // a first sync reads on here, left times
+	stop func()
+	left int
+}
+
+func (rq *Request) beginSync(v *storage.View, sr *syncRequest, st *syncState) error {
+	r, err := rq.locate(v, rq.Target)
+	if err != nil {
+		return err
+	}
+	if err := r.need(storage.Read); err != nil {
+		return err
+	}
+	st.begun, st.self = true, r
+	switch {
+	case r.Collection == nil:
+		return rq.syncHome(v, sr, st)
+	case sr.initial:
+		return rq.syncAll(v, sr, st, token{collection: r.Collection.ID, modseq: r.Collection.Modseq, next: 1})
+	case sr.since.collection != r.Collection.ID:
+		return rq.badToken()
+	case sr.since.next > 0:
+		return rq.syncAll(v, sr, st, sr.since)
+	}
+	d, err := r.Tree.Changes(v, r.Collection.ID, sr.since.modseq, sr.limit)
+	if errors.Is(err, storage.Expired) || errors.Is(err, storage.Invalid) {
+		return rq.badToken()
+	}
+	if err != nil {
+		return err
+	}
+	st.entries, st.cut = d.Changed, d.More
+	for _, name := range d.Gone {
+		st.gone = append(st.gone, r.member(name))
+	}
+	st.token = token{collection: r.Collection.ID, modseq: d.Modseq}
+	return nil
+}
+
+// syncAll begins a first sync, or goes on with one that a limit cut.
+func (rq *Request) syncAll(v *storage.View, sr *syncRequest, st *syncState, t token) error {
+	table, err := v.Table(st.self.Collection.ID)
+	if err != nil {
+		return err
+	}
+	if t.modseq > table.Modseq() {
+		return rq.badToken()
+	}
+	pos, _ := table.Find(t.next)
+	st.next, st.stop = iter.Pull(st.self.Tree.Entries(table))
+	for range pos {
+		st.next()
+	}
+	st.left = table.Len() - pos
+	t.next = 0
+	if sr.limit > 0 && st.left > sr.limit {
+		st.left = sr.limit
+		st.cut = true
+		t.next = table.At(pos + sr.limit).Num
+	}
+	st.token = t
+	return nil
+}
+
+// syncHome tells which collections of a home changed.
+func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) error {
+	now, err := rq.homeModseq(v, st.self.Tree)
+	if err != nil {
+		return err
+	}
+	g, err := readGone(v, st.self.Tree)
+	if err != nil {
+		return err
+	}
+	since := sr.since
+	if !sr.initial && (since.collection != 0 || since.next != 0 || since.modseq > now || since.modseq < g.floor) {
+		return rq.badToken()
+	}
+	var all []*Resource
+	if err := rq.collections(v, st.self, &all); err != nil {
+		return err
+	}
+	have := map[string]bool{}
+	for _, c := range all {
+		have[c.Collection.Name] = true
+		if sr.initial || max(c.Collection.Modseq, c.Collection.Meta) > since.modseq {
+			st.members = append(st.members, c)
+		}
+	}
+	if !sr.initial {
+		for _, e := range g.entries {
+			if e.modseq > since.modseq && !have[e.name] {
+				have[e.name] = true
+				st.gone = append(st.gone, st.self.member(e.name)+"/")
+			}
+		}
+	}
+	st.token = token{modseq: now}
+	return nil
+}
+
+// fill writes responses until the buffer is full; more tells that some are left.
+func (st *syncState) fill(v *storage.View, l *Listing) (more bool, err error) {
+	for len(st.members) > 0 && !l.Full() {
+		if err := l.Resource(v, st.members[0]); err != nil {
+			return false, err
+		}
+		st.members = st.members[1:]
+	}
+	m := Resource{}
+	one := func(e Entry) error {
+		s := st.self
+		m = Resource{Kind: s.Tree.Member, Path: s.member(e.Name), Tree: s.Tree, Owner: s.Owner, Collection: s.Collection, Entry: &e, Rights: s.Rights}
+		return l.Resource(v, &m)
+	}
+	for ; st.left > 0 && !l.Full(); st.left-- {
+		e, ok := st.next()
+		if !ok {
+			break
+		}
+		if err := one(e); err != nil {
+			return false, err
+		}
+	}
+	for len(st.entries) > 0 && !l.Full() {
+		if err := one(st.entries[0]); err != nil {
+			return false, err
+		}
+		st.entries = st.entries[1:]
+	}
+	for len(st.gone) > 0 && !l.Full() {
+		l.Status(st.gone[0], http.StatusNotFound)
+		st.gone = st.gone[1:]
+	}
+	return len(st.members)+len(st.entries)+len(st.gone) > 0 || st.left > 0 && l.Full(), nil
+}
+
+// Collections that went leave their names in a record of the account, for sync of homes.
+
+// goneList are the collections of a tree that went, the oldest first.
+type goneList struct {
+	floor   uint64 // what went up to this modseq is not in the list any more
+	entries []goneEntry
+}
+
+type goneEntry struct {
+	modseq uint64
+	name   string
+}
+
+// maxGone bounds the list.
+const maxGone = 300
+
+func goneRecord(t *Tree) string { return "dav/gone/" + t.Segment }
+
+func readGone(v *storage.View, t *Tree) (g goneList, err error) {
+	b, err := v.Record(goneRecord(t))
+	if errors.Is(err, storage.NotFound) {
+		return g, nil
+	}
+	if err != nil {
+		return g, err
+	}
+	lines := strings.Split(string(b), "\n")
+	g.floor, _ = strconv.ParseUint(lines[0], 10, 64)
+	for _, line := range lines[1:] {
+		n, name, ok := strings.Cut(line, " ")
+		m, merr := strconv.ParseUint(n, 10, 64)
+		name, nerr := url.PathUnescape(name)
+		if ok && merr == nil && nerr == nil {
+			g.entries = append(g.entries, goneEntry{m, name})
+		}
+	}
+	return g, nil
+}
+
+// dropped notes that a collection of a name is about to go.
+func (rq *Request) dropped(tx *storage.Tx, t *Tree, name string) error {
+	if t.Nested {
+		return nil
+	}
+	g, err := readGone(&tx.View, t)
+	if err != nil {
+		return err
+	}
+	next, err := tx.Next()
+	if err != nil {
+		return err
+	}
+	g.entries = slices.DeleteFunc(g.entries, func(e goneEntry) bool { return e.name == name })
+	g.entries = append(g.entries, goneEntry{next, name})
+	if n := len(g.entries) - maxGone; n > 0 {
+		g.floor = g.entries[n-1].modseq
+		g.entries = g.entries[n:]
+	}
+	b := strconv.AppendUint(nil, g.floor, 10)
+	for _, e := range g.entries {
+		b = append(b, '\n')
+		b = strconv.AppendUint(b, e.modseq, 10)
+		b = append(b, ' ')
+		b = append(b, Escape(e.name)...)
+	}
+	return tx.SetRecord(goneRecord(t), b)
+}

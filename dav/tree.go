@@ -1,0 +1,148 @@
+package dav
+
+import (
+	"context"
+	"encoding/xml"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"atrium/dav/elem"
+	"atrium/storage"
+)
+
+// Tree is a part of the URL space: /Segment/account/collection/member. With
+// Nested, collections are in collections and the home is the outermost one.
+type Tree struct {
+	Segment string // "calendars"
+	Schema  byte   // of its collections
+	Nested  bool
+	Home    *Kind
+	// Collection and Member are the kinds below the home.
+	Collection *Kind
+	Member     *Kind
+	HomeSet    xml.Name // the principal's property that names the home; "": none
+	MaxSize    int64    // bytes of a member
+
+	// Ensure makes what a new account has.
+	Ensure func(tx *storage.Tx) error
+
+	// Make makes a collection for MKCOL and its kin.
+	Make func(tx *storage.Tx, name string, m *Making) (*storage.Collection, error)
+
+	// ByName returns a member; storage.NotFound. Entries yields all by Num. Changes is
+	// storage.View.Changes in names.
+	ByName  func(v *storage.View, id storage.CollectionID, name string) (Entry, error)
+	Entries func(t *storage.Table) iter.Seq[Entry]
+	Changes func(v *storage.View, id storage.CollectionID, since uint64, limit int) (Delta, error)
+
+	// Open returns a member's body.
+	Open func(ctx context.Context, v *storage.View, o storage.ObjectID) (Body, error)
+
+	// Prepare takes a body that a client sends, outside of any transaction.
+	Prepare func(rq *Request, body io.Reader) (Upload, error)
+
+	// Delete removes a member. Copy and Move give one another place in its account,
+	// replacing what is there.
+	Delete func(tx *storage.Tx, id storage.CollectionID, name string) error
+	Copy   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
+	Move   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
+
+	// Wrap turns the domain's errors into Errors; href gives the path of another member.
+	Wrap func(err error, href func(name string) string) error
+}
+
+// Entry is what listings show of a member.
+type Entry struct {
+	Num         storage.Num
+	Object      storage.ObjectID
+	Name        string
+	ETag        string // without quotes
+	ScheduleTag string // without quotes, or "" (RFC 6638 §3.2.10)
+	Type        string // media type
+	Size        int64
+	Modified    time.Time // UTC
+	Modseq      uint64
+}
+
+// Delta is what changed in a collection.
+type Delta struct {
+	Changed []Entry
+	Gone    []string
+	Modseq  uint64
+	More    bool
+}
+
+// Body is a member's octets.
+type Body interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Upload is a body that may be stored.
+type Upload interface {
+	Put(tx *storage.Tx, id storage.CollectionID, name string) (e Entry, created bool, err error)
+	Release()
+}
+
+// Making is how a collection is to be made.
+type Making struct {
+	Types []xml.Name // what resourcetype was asked for; nil: MKCOL without a body
+	Props []elem.Raw // what else it sets
+}
+
+// taken removes and returns the first property of a name.
+func (m *Making) taken(n xml.Name) (elem.Raw, bool) {
+	for i, p := range m.Props {
+		if p.Name == n {
+			m.Props = append(m.Props[:i:i], m.Props[i+1:]...)
+			return p, true
+		}
+	}
+	return elem.Raw{}, false
+}
+
+// Take removes a property from Props and returns it: what Make must know at once is
+// not set afterwards.
+func (m *Making) Take(name string) (elem.Raw, bool) { return m.taken(elem.N(name)) }
+
+// rootFolder is the name under which a Nested tree's home is stored.
+const rootFolder = "/"
+
+// stored is the name of the collection that segments lead to.
+func (t *Tree) stored(segments []string) string {
+	if len(segments) == 0 {
+		return rootFolder
+	}
+	return strings.Join(segments, "/")
+}
+
+// BytesBody is a Body in memory. It keeps b, which must not change.
+func BytesBody(b []byte) Body { return memory(b) }
+
+type memory []byte
+
+func (m memory) Size() int64  { return int64(len(m)) }
+func (m memory) Close() error { return nil }
+
+func (m memory) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(m)) {
+		return 0, io.EOF
+	}
+	n := copy(p, m[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Label packs a display name as the property in which PROPFIND finds it.
+func Label(displayname string) (prop string, value []byte) {
+	var w elem.Writer
+	w.Str(`<D:displayname xmlns:D="DAV:">`)
+	w.Text(displayname)
+	w.Str("</D:displayname>")
+	return elem.Key(elem.N("D:displayname")), w.Bytes()
+}
