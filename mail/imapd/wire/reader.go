@@ -48,6 +48,12 @@ type LimitError struct {
 
 func (e *LimitError) Error() string { return e.Text }
 
+// InputError is a failure of the Source: the connection is over.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
 // ErrDesync means that input cannot be told from literal any more: the
 // connection must end.
 var ErrDesync = errors.New("a literal too large to be skipped")
@@ -78,8 +84,8 @@ func (r *Reader) Next() error {
 	r.Begin(nil)
 	line, err := r.src.ReadLine(r.Limits.Line)
 	if err != nil {
-		r.err = err
-		return err
+		r.err = &InputError{err}
+		return r.err
 	}
 	r.line = line
 	return nil
@@ -205,11 +211,11 @@ func (r *Reader) Drain() error {
 			return ErrDesync
 		}
 		if err := r.src.CopyN(io.Discard, n); err != nil {
-			return err
+			return &InputError{err}
 		}
 		line, err := r.src.ReadLine(r.Limits.Line)
 		if err != nil {
-			return err
+			return &InputError{err}
 		}
 		r.line, r.pos, r.late = line, 0, true
 		if len(line) == 0 {
@@ -473,13 +479,13 @@ func (r *Reader) Body(lit Literal, w io.Writer) {
 	failed := r.src.CopyN(w, lit.Size)
 	var sink *conn.WriteError // the connection itself is fine
 	if failed != nil && !errors.As(failed, &sink) {
-		r.err = failed
+		r.err = &InputError{failed}
 		return
 	}
 	r.line, r.pos = nil, 0
 	line, err := r.src.ReadLine(r.Limits.Line)
 	if err != nil {
-		r.err = err
+		r.err = &InputError{err}
 		return
 	}
 	r.line = line

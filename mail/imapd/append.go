@@ -1,0 +1,132 @@
+package imapd
+
+import (
+	"errors"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail"
+	"atrium/mail/imapd/wire"
+	"atrium/storage"
+)
+
+// appending is an APPEND under way.
+type appending struct {
+	c    *session
+	dst  *mail.Account
+	to   *mail.Mailbox
+	msgs []mail.NewMessage
+	size int64 // bytes of msgs
+}
+
+// maxAppends is how many messages one APPEND may bring (RFC 3502).
+const maxAppends = 1000
+
+// append handles APPEND.
+//
+// RFC 9051 §6.3.12; several messages: RFC 3502. The target is looked for before the client is told to
+// send, and a message goes to the disk as it comes.
+func (c *session) append(r *wire.Reader) error {
+	r.SP()
+	name := r.Mailbox()
+	if r.Err() != nil {
+		return r.Err()
+	}
+	dst, to, err := c.target(name)
+	if err != nil {
+		return err
+	}
+	if !to.Rights.Has(storage.Insert) {
+		return storage.Forbidden
+	}
+	a := &appending{c: c, dst: dst, to: to}
+	defer a.release()
+	r.SP()
+	for {
+		if err := a.message(r); err != nil {
+			return err
+		}
+		if r.AtEnd() || !c.server.reg.has("MULTIAPPEND") {
+			break
+		}
+		if len(a.msgs) >= maxAppends {
+			return no("LIMIT", "At most %d messages at once", maxAppends)
+		}
+		r.SP()
+		if r.AtEnd() {
+			break // a space at the end
+		}
+	}
+	if err := r.End(); err != nil {
+		return err
+	}
+	res, err := dst.Append(c.Context(), to.ID, a.msgs...)
+	if errors.Is(err, storage.NotFound) {
+		return no("TRYCREATE", "No such mailbox")
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(c.appendUID(res))
+}
+
+// appendUID is the response code APPENDUID (RFC 4315 §3).
+func (c *session) appendUID(res *mail.Appended) string {
+	if !c.server.reg.has("UIDPLUS") {
+		return ""
+	}
+	b := append(make([]byte, 0, 64), "APPENDUID "...)
+	b = append(wire.AppendUint(b, uint64(res.UIDValidity)), ' ')
+	return string(wire.AppendSet(b, fromUIDSet(res.UIDs)))
+}
+
+func (a *appending) release() {
+	for _, m := range a.msgs {
+		m.Release()
+	}
+}
+
+// message reads one message with what stands before it.
+func (a *appending) message(r *wire.Reader) error {
+	var flags []imap.Flag
+	var date time.Time
+	if r.Peek() == '(' {
+		flags = r.Flags()
+		r.SP()
+	}
+	if r.Peek() == '"' {
+		date = r.DateTime()
+		r.SP()
+	}
+	if r.Err() != nil {
+		return r.Err()
+	}
+	if !r.IsLiteral() {
+		return bad("Expected a literal")
+	}
+	limit := a.c.server.cfg.MaxAppend
+	lit := r.Literal(limit)
+	if r.Err() != nil {
+		return r.Err()
+	}
+	if lit.Binary && !a.c.server.reg.has("BINARY") {
+		return bad("literal8 is not taken")
+	}
+	spool, err := a.c.server.store.Storage().Blobs().Spool(a.c.Context(), limit)
+	if err != nil {
+		return err
+	}
+	r.Body(lit, spool)
+	if r.Err() != nil {
+		spool.Release()
+		return r.Err()
+	}
+	p, err := a.c.server.store.Prepare(a.c.Context(), spool)
+	if err != nil {
+		spool.Release()
+		return err
+	}
+	a.msgs = append(a.msgs, mail.NewMessage{Prepared: p, Flags: flags, Date: date})
+	return nil
+}

@@ -1,0 +1,72 @@
+package imapd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"atrium/mail/conn"
+)
+
+// Config has the settings of IMAP.
+type Config struct {
+	Conn conn.Config
+
+	Idle          time.Duration // how long a session may say nothing (RFC 9051 §5.4: at least 30 minutes)
+	LoginTime     time.Duration // how long a session may go on without logging in
+	LoginCommands int           // commands before a login
+	BadCommands   int           // commands in a row that are not understood, before the session ends
+
+	MaxLine    int   // bytes of a command's line
+	MaxLiteral int64 // bytes of a literal that is no message
+	MaxAppend  int64 // bytes of a message; APPENDLIMIT (RFC 7889)
+	MaxSet     int   // ranges in a set of numbers
+	MaxDepth   int   // nesting of SEARCH keys and lists
+	MaxList    int   // elements of a list
+
+	Disable []string // extensions to leave out, by name
+	Name    string   // what ID and the greeting say the server is
+	Version string   // its version, for ID; may be empty
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	c := Config{
+		Conn: conn.DefaultConfig(),
+		Idle: 31 * time.Minute, LoginTime: 3 * time.Minute, LoginCommands: 50, BadCommands: 30,
+		MaxLine: 64 << 10, MaxLiteral: 1 << 20, MaxAppend: 50 << 20, MaxSet: 20000, MaxDepth: 50, MaxList: 20000,
+		Name: "Atrium",
+	}
+	return c
+}
+
+// Validate reports all settings that cannot be used.
+func (c *Config) Validate() (err error) {
+	bad := func(format string, args ...any) { err = errors.Join(err, fmt.Errorf(format, args...)) }
+	if c.Idle < 30*time.Minute {
+		bad("idle: %v, RFC 9051 §5.4 wants at least 30m", c.Idle)
+	}
+	if c.LoginTime <= 0 {
+		bad("login_time: %v, a time above 0 is needed", c.LoginTime)
+	}
+	for _, n := range []struct {
+		key        string
+		value, low int64
+	}{
+		{"login_commands", int64(c.LoginCommands), 3}, {"bad_commands", int64(c.BadCommands), 1},
+		{"max_line", int64(c.MaxLine), 8192}, {"max_literal", c.MaxLiteral, 8192}, {"max_append", c.MaxAppend, 1 << 16},
+		{"max_set", int64(c.MaxSet), 100}, {"max_depth", int64(c.MaxDepth), 8}, {"max_list", int64(c.MaxList), 100},
+	} {
+		if n.value < n.low {
+			bad("%s: %d, must be at least %d", n.key, n.value, n.low)
+		}
+	}
+	for _, name := range c.Disable {
+		if !slices.ContainsFunc(extensions(), func(x *extension) bool { return strings.EqualFold(x.name, name) && x != &base }) {
+			bad("disable: %q is no extension", name)
+		}
+	}
+	return errors.Join(err, c.Conn.Validate())
+}

@@ -1,0 +1,302 @@
+package imapd
+
+import (
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail"
+	"atrium/mail/imapd/wire"
+)
+
+// listArgs is what a LIST asks for.
+type listArgs struct {
+	c        *session
+	ref      string
+	patterns []string
+
+	subscribed bool // select: subscribed names
+	recursive  bool // select: RECURSIVEMATCH
+	special    bool // select: mailboxes with a special use
+	remote     bool
+
+	showSubscribed bool // return
+	showSpecial    bool
+	status         []string
+	after          []func(name string, m *mail.Mailbox) // further answers for each mailbox
+}
+
+// list handles LIST (RFC 9051 §6.3.9; RFC 5258).
+func (c *session) list(r *wire.Reader) error {
+	a := &listArgs{c: c}
+	r.SP()
+	extended := r.Peek() == '('
+	if extended {
+		c.readListSelects(a, r)
+		r.SP()
+	}
+	a.ref = r.Mailbox()
+	r.SP()
+	if r.Peek() == '(' && c.server.reg.has("LIST-EXTENDED") {
+		extended = true
+		r.List(func() { a.patterns = append(a.patterns, r.ListMailbox()) })
+	} else {
+		a.patterns = append(a.patterns, r.ListMailbox())
+	}
+	if r.Err() == nil && r.Try(' ') && !r.AtEnd() {
+		extended = true
+		c.readListReturns(a, r)
+	}
+	if err := r.End(); err != nil {
+		return err
+	}
+	if !extended && len(a.patterns) == 1 && a.patterns[0] == "" {
+		c.WriteString("* LIST (\\Noselect) \"/\" \"\"\r\n")
+		return c.done("")
+	}
+	if err := c.writeList(a); err != nil {
+		return err
+	}
+	return c.done("")
+}
+
+func (c *session) readListSelects(a *listArgs, r *wire.Reader) {
+	base := false
+	r.List(func() {
+		name := r.Keyword()
+		option := c.server.reg.listSelects[name]
+		if option == nil {
+			r.Fail("Unknown selection option %s", name)
+			return
+		}
+		option(a)
+		base = base || name != "RECURSIVEMATCH" && name != "REMOTE"
+	})
+	if a.recursive && !base {
+		r.Fail("RECURSIVEMATCH needs another option") // RFC 5258 §3.1
+	}
+}
+
+func (c *session) readListReturns(a *listArgs, r *wire.Reader) {
+	if !r.TryWord("RETURN") {
+		r.Fail("Expected RETURN")
+	}
+	r.SP()
+	r.List(func() {
+		name := r.Keyword()
+		option := c.server.reg.listReturns[name]
+		if option == nil {
+			r.Fail("Unknown return option %s", name)
+			return
+		}
+		option(a, r)
+	})
+}
+
+// listed is one name in a LIST.
+type listed struct {
+	*mail.Mailbox // nil: a name that is only subscribed to
+	name          string
+	subscribed    bool
+	childInfo     bool // a name below it is subscribed to (RFC 5258 §3.5)
+}
+
+// writeList answers a LIST.
+func (c *session) writeList(a *listArgs) error {
+	boxes, err := c.own.Mailboxes(c.Context())
+	if err != nil {
+		return err
+	}
+	var subs []string
+	if a.subscribed || a.showSubscribed {
+		if subs, err = c.own.Subscriptions(c.Context()); err != nil {
+			return err
+		}
+	}
+	for _, l := range a.gather(boxes, subs) {
+		c.writeListed(a, &l)
+		if l.Mailbox == nil || !l.Has() {
+			continue
+		}
+		if len(a.status) > 0 {
+			c.writeStatus(l.name, l.Mailbox, a.status)
+		}
+		for _, f := range a.after {
+			f(l.name, l.Mailbox)
+		}
+	}
+	return nil
+}
+
+// gather finds the names that LIST is to show.
+func (a *listArgs) gather(boxes []mail.Mailbox, subs []string) []listed {
+	subscribed := map[string]bool{}
+	for _, s := range subs {
+		subscribed[s] = true
+	}
+	var out []listed
+	seen := map[string]bool{}
+	for i := range boxes {
+		l := listed{Mailbox: &boxes[i], name: boxes[i].Name, subscribed: subscribed[boxes[i].Name]}
+		seen[l.name] = true
+		if a.shows(&l, subs) {
+			out = append(out, l)
+		}
+	}
+	if !a.subscribed {
+		return out
+	}
+	for _, s := range subs {
+		for at := 0; ; { // the names above a subscribed one, then itself
+			i := strings.IndexByte(s[at:], '/')
+			name := s
+			if i >= 0 {
+				name = s[:at+i]
+				at += i + 1
+			}
+			if !seen[name] {
+				seen[name] = true
+				if l := (listed{name: name, subscribed: subscribed[name]}); a.shows(&l, subs) {
+					out = append(out, l)
+				}
+			}
+			if i < 0 {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// shows tells whether a name belongs to the answer.
+func (a *listArgs) shows(l *listed, subs []string) bool {
+	if !a.matches(l.name) {
+		return false
+	}
+	if a.special && (l.Mailbox == nil || len(l.Uses) == 0) {
+		return false
+	}
+	if !a.subscribed {
+		return l.Mailbox != nil
+	}
+	if a.recursive {
+		for _, s := range subs {
+			// Only names that the patterns do not show themselves count (RFC 5258 §3.5).
+			if strings.HasPrefix(s, l.name+"/") && !a.matches(s) {
+				l.childInfo = true
+			}
+		}
+	}
+	return l.subscribed || l.childInfo
+}
+
+func (a *listArgs) matches(name string) bool {
+	for _, p := range a.patterns {
+		if matchList(a.ref+p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// writeListed writes one LIST line.
+func (c *session) writeListed(a *listArgs, l *listed) {
+	b := append(c.AvailableBuffer(2048), "* LIST ("...)
+	b = c.appendAttrs(b, a, l)
+	b = append(b, ") \"/\" "...)
+	b = wire.AppendMailbox(b, l.name, c.utf8Names())
+	if l.childInfo {
+		b = append(b, ` (CHILDINFO ("SUBSCRIBED"))`...)
+	}
+	c.Write(append(b, '\r', '\n'))
+}
+
+// appendAttrs appends a mailbox's attributes (RFC 9051 §7.3.1).
+func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
+	var attrs []imap.MailboxAttr
+	extended := c.server.reg.has("LIST-EXTENDED")
+	switch {
+	case l.Mailbox == nil || !l.Has():
+		if extended {
+			attrs = append(attrs, imap.MailboxAttrNonExistent)
+		} else {
+			attrs = append(attrs, imap.MailboxAttrNoSelect)
+		}
+	}
+	if c.server.reg.has("CHILDREN") && l.Mailbox != nil {
+		if l.Children {
+			attrs = append(attrs, imap.MailboxAttrHasChildren)
+		} else {
+			attrs = append(attrs, imap.MailboxAttrHasNoChildren)
+		}
+	}
+	if l.subscribed && (a.subscribed || a.showSubscribed) {
+		attrs = append(attrs, imap.MailboxAttrSubscribed)
+	}
+	if l.Mailbox != nil && c.server.reg.has("SPECIAL-USE") {
+		attrs = append(attrs, l.Uses...)
+	}
+	for i, attr := range attrs {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, attr...)
+	}
+	return b
+}
+
+// matchList tells whether a name matches a pattern: * is any text, % any without the
+// separator. INBOX is the same in any case. It takes len(pattern) * len(name) steps at most.
+func matchList(pattern, name string) bool {
+	pattern = wire.CanonicalName(pattern)
+	// at[i] tells whether pattern so far matches name[:i].
+	at := make([]bool, len(name)+1)
+	at[0] = true
+	for p := 0; p < len(pattern); p++ {
+		switch c := pattern[p]; c {
+		case '*', '%':
+			for i := 0; i < len(name); i++ {
+				if at[i] && (c == '*' || name[i] != '/') {
+					at[i+1] = true
+				}
+			}
+		default:
+			for i := len(name); i > 0; i-- {
+				at[i] = at[i-1] && name[i-1] == c
+			}
+			at[0] = false
+		}
+	}
+	return at[len(name)]
+}
+
+// lsub handles LSUB (RFC 3501 §6.3.9): a name above a subscribed one is shown as \Noselect
+// when the pattern ends in % and matches it.
+func (c *session) lsub(r *wire.Reader) error {
+	r.SP()
+	a := &listArgs{c: c, ref: r.Mailbox()}
+	r.SP()
+	a.patterns = []string{r.ListMailbox()}
+	if err := r.End(); err != nil {
+		return err
+	}
+	if a.patterns[0] == "" {
+		c.WriteString("* LSUB (\\Noselect) \"/\" \"\"\r\n")
+		return c.done("")
+	}
+	subs, err := c.own.Subscriptions(c.Context())
+	if err != nil {
+		return err
+	}
+	a.subscribed, a.recursive = true, strings.HasSuffix(a.patterns[0], "%")
+	for _, l := range a.gather(nil, subs) {
+		b := append(c.AvailableBuffer(1024), "* LSUB ("...)
+		if !l.subscribed {
+			b = append(b, `\Noselect`...)
+		}
+		b = append(b, ") \"/\" "...)
+		b = wire.AppendMailbox(b, l.name, c.utf8Names())
+		c.Write(append(b, '\r', '\n'))
+	}
+	return c.done("")
+}

@@ -1,0 +1,159 @@
+package imapd
+
+import (
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail"
+	"atrium/mail/imapd/wire"
+)
+
+// storeArgs is what a STORE asks for.
+type storeArgs struct {
+	change mail.FlagChange
+	silent bool
+}
+
+// readStore reads what follows the set: modifiers, the operation and the flags.
+func (c *session) readStore(r *wire.Reader) *storeArgs {
+	a := &storeArgs{}
+	if r.Peek() == '(' {
+		r.List(func() {
+			name := r.Keyword()
+			mod := c.server.reg.storeMods[name]
+			if mod == nil {
+				r.Fail("Unknown STORE modifier %s", name)
+				return
+			}
+			mod(c, a, r)
+		})
+		r.SP()
+	}
+	switch name := r.Keyword(); name {
+	case "FLAGS", "FLAGS.SILENT":
+		a.change.Op, a.silent = mail.ReplaceFlags, name != "FLAGS"
+	case "+FLAGS", "+FLAGS.SILENT":
+		a.change.Op, a.silent = mail.AddFlags, name != "+FLAGS"
+	case "-FLAGS", "-FLAGS.SILENT":
+		a.change.Op, a.silent = mail.RemoveFlags, name != "-FLAGS"
+	default:
+		r.Fail("Unknown STORE item %s", name)
+	}
+	r.SP()
+	a.change.Flags = r.Flags()
+	return a
+}
+
+// store handles STORE and UID STORE.
+//
+// RFC 9051 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3. A mailbox opened read-only
+// answers NO and changes nothing.
+func (c *session) store(r *wire.Reader) error {
+	r.SP()
+	set := c.readSet(r)
+	r.SP()
+	a := c.readStore(r)
+	if err := r.End(); err != nil {
+		return err
+	}
+	if c.view.readOnly {
+		return no("", "The mailbox was opened read-only")
+	}
+	if err := storable(a.change.Flags); err != nil {
+		return err
+	}
+	if err := c.begin(); err != nil {
+		return err
+	}
+	spans, missing, err := c.view.resolve(set, c.uid)
+	if err != nil {
+		return err
+	}
+	v := c.view
+	var res mail.FlagResult
+	uids := v.uids(spans)
+	if len(uids) > 0 {
+		if res, err = v.account.SetFlags(c.Context(), v.box.ID, uids, a.change); err != nil {
+			return v.lost(err)
+		}
+	}
+	if err := v.stored(uids, a, &res); err != nil {
+		return err
+	}
+	code := ""
+	if len(res.Modified) > 0 {
+		code = "MODIFIED " + string(wire.AppendSet(nil, v.numbers(res.Modified, c.uid)))
+	}
+	if missing {
+		return no("EXPUNGEISSUED", "Some of the messages are gone")
+	}
+	return c.done(code)
+}
+
+// storable refuses flags that cannot be kept.
+func storable(flags []imap.Flag) error {
+	for _, f := range flags {
+		if f == `\Recent` || f == imap.FlagWildcard {
+			return bad("%s cannot be set", f)
+		}
+	}
+	return nil
+}
+
+// stored answers for the messages of a STORE: with their flags, changed or not; when it was
+// .SILENT, with their mod-sequences if the client wants those, and with flags only
+// where they are not what the client must think they are.
+func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) error {
+	before := v.cur
+	if err := v.sync(false); err != nil {
+		return err
+	}
+	if err := v.need(); err != nil {
+		return err
+	}
+	f := v.c.newFetch(&fetchArgs{})
+	defer f.end()
+	changed, modified := runs(v.changed), fromUIDSet(res.Modified)
+	modseq := v.c.has(condstoreOn)
+	for pos, m := range v.cur.In(uids) {
+		if !a.silent {
+			if !modified.Has(uint32(m.UID)) || changed.Has(uint32(m.UID)) {
+				f.told = append(f.told, m.UID)
+				f.flagsChanged(pos, m, true)
+			}
+			continue
+		}
+		if changed.Has(uint32(m.UID)) {
+			if !a.expected(v, before, m, res.Modseq) {
+				continue // update tells
+			}
+			f.told = append(f.told, m.UID)
+		} else if !a.change.Conditional || modified.Has(uint32(m.UID)) {
+			continue
+		}
+		if modseq {
+			f.flagsChanged(pos, m, false)
+		}
+	}
+	return nil
+}
+
+// expected tells whether a message's flags are what the client makes of those that it
+// knows and its STORE.
+func (a *storeArgs) expected(v *view, before *mail.Snapshot, m mail.Message, modseq uint64) bool {
+	pos, ok := before.Find(m.UID)
+	if !ok || m.Modseq > modseq {
+		return false
+	}
+	var bits mail.Flags
+	for _, name := range a.change.Flags {
+		bits |= v.box.Keywords.Find(name)
+	}
+	old := before.At(pos).Flags
+	switch a.change.Op {
+	case mail.AddFlags:
+		return m.Flags == old|bits
+	case mail.RemoveFlags:
+		return m.Flags == old&^bits
+	}
+	return m.Flags == bits
+}

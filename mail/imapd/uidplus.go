@@ -1,0 +1,34 @@
+package imapd
+
+import "atrium/mail/imapd/wire"
+
+// uidplus adds UID EXPUNGE; APPENDUID and COPYUID are written where APPEND, COPY and MOVE answer.
+var uidplus = extension{
+	name: "UIDPLUS", rfc: "RFC 4315", what: "UIDs of what APPEND and COPY make, UID EXPUNGE",
+	commands: []command{{"UID EXPUNGE", selected, breaks, (*session).uidExpunge}},
+}
+
+// uidExpunge handles UID EXPUNGE (RFC 4315 §2.1).
+func (c *session) uidExpunge(r *wire.Reader) error {
+	r.SP()
+	set := c.readSet(r)
+	if err := r.End(); err != nil {
+		return err
+	}
+	if c.view.readOnly {
+		return no("", "The mailbox was opened read-only")
+	}
+	if err := c.begin(); err != nil {
+		return err
+	}
+	v := c.view
+	spans := v.resolveUIDs(set)
+	if len(spans) == 0 {
+		return c.done("")
+	}
+	gone, err := v.account.ExpungeUIDs(c.Context(), v.box.ID, v.uids(spans))
+	if err != nil {
+		return v.lost(err)
+	}
+	return c.expunged(len(gone) > 0)
+}
