@@ -4,23 +4,29 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"strings"
 	"time"
 )
 
 // Config has the directory's settings.
 type Config struct {
-	Domain     string         // default domain: bare names log in under it; always local
-	Separators string         // each of these characters begins the detail of a local part; "": none
-	Memory     int            // argon2id memory, KiB
-	Passes     int            // argon2id passes over it
-	Hashes     int            // password hashes computed at once
-	HashWait   time.Duration  // how long a login waits for its turn at most
-	Remember   time.Duration  // how long a verified password is remembered in memory; 0: not at all
-	Delay      time.Duration  // first delay of a failed login, doubled by each further one
-	MaxDelay   time.Duration  // the longest delay
-	LockAfter  int            // failures from one address after which it is locked out
-	LockFor    time.Duration  // for how long
-	Trusted    []netip.Prefix // addresses that are never delayed or locked out
+	Domain     string // default domain: bare names log in under it; always local
+	Separators string // each of these characters begins the detail of a local part; "": none
+	Postmaster string // who gets mail to postmaster when no one has that address; "": no one
+
+	Memory          int           // argon2id memory, KiB
+	Passes          int           // argon2id passes over it
+	ScramIterations int           // PBKDF2 iterations of SCRAM keys; 0: none are kept, SCRAM is not offered
+	Hashes          int           // password hashes computed at once; each takes Memory
+	HashWait        time.Duration // how long a login waits for its turn at most
+	Remember        time.Duration // how long a verified password is remembered in memory; 0: not at all
+
+	Delay     time.Duration  // first delay of a failed login, doubled by each further one
+	MaxDelay  time.Duration  // the longest delay
+	LockAfter int            // failures from one address after which it is locked out; 0: never
+	LockFor   time.Duration  // for how long; failures are half forgotten after the same time
+	Trusted   []netip.Prefix // addresses that are never delayed or locked out
 }
 
 // DefaultConfig returns settings by OWASP's advice (argon2id, 19 MiB, 2
@@ -28,8 +34,9 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Domain: "localhost", Separators: "+",
-		Memory: 19 * 1024, Passes: 2, Hashes: 4, HashWait: 10 * time.Second,
-		Remember: 10 * time.Minute,
+		Memory: 19 * 1024, Passes: 2, ScramIterations: 100_000,
+		Hashes: min(4, runtime.NumCPU()), HashWait: 10 * time.Second,
+		Remember: time.Hour,
 		Delay:    250 * time.Millisecond, MaxDelay: 8 * time.Second, LockAfter: 20, LockFor: 10 * time.Minute,
 		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
@@ -38,17 +45,38 @@ func DefaultConfig() Config {
 // Validate reports all settings that cannot be used.
 func (c *Config) Validate() (err error) {
 	bad := func(format string, args ...any) { err = errors.Join(err, fmt.Errorf(format, args...)) }
-	if c.Domain == "" {
-		bad("domain: missing")
+	if _, e := canonicalDomain(c.Domain); e != nil {
+		bad("domain: %w", e)
+	}
+	if strings.ContainsAny(c.Separators, "@.\"\\") {
+		bad("separators: %q, neither at-sign, dot, quote nor backslash can be one", c.Separators)
 	}
 	if c.Memory < 8 || c.Memory > 4<<20 {
-		bad("password_memory: %d KiB, must be 8 to 4194304", c.Memory)
+		bad("memory: %d KiB, must be 8 to 4194304", c.Memory)
 	}
 	if c.Passes < 1 || c.Passes > 100 {
-		bad("password_passes: %d, must be 1 to 100", c.Passes)
+		bad("passes: %d, must be 1 to 100", c.Passes)
+	}
+	if c.ScramIterations != 0 && (c.ScramIterations < 4096 || c.ScramIterations > 10_000_000) {
+		bad("scram_iterations: %d, must be 0 or 4096 (RFC 7677 §4) to 10000000", c.ScramIterations)
 	}
 	if c.Hashes < 1 {
-		bad("password_hashes: %d, at least 1 is needed", c.Hashes)
+		bad("hashes: %d, at least 1 is needed", c.Hashes)
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+		least time.Duration
+	}{
+		{"hash_wait", c.HashWait, time.Millisecond}, {"remember", c.Remember, 0}, {"delay", c.Delay, 0},
+		{"max_delay", c.MaxDelay, c.Delay}, {"lock_for", c.LockFor, time.Second},
+	} {
+		if d.value < d.least {
+			bad("%s: %v, at least %v is needed", d.key, d.value, d.least)
+		}
+	}
+	if c.LockAfter < 0 {
+		bad("lock_after: %d is negative", c.LockAfter)
 	}
 	return err
 }
