@@ -13,11 +13,12 @@
 // # Rules
 //
 // Parse is liberal where clients are known to err and the meaning stays clear
-// (a byte order mark, blanks before BEGIN, bare line feeds, unknown
+// (a byte order mark, blanks before BEGIN, bare line feeds, empty lines, unknown
 // properties, odd TZIDs), and strict where a later reader would fail: no
-// UTF-8, lines without a colon, components that do not nest, times and rules
-// that cannot be read. What was accepted never makes a later query fail.
-// Nothing here is quadratic in its input, and Limits bound size, depth and count.
+// UTF-8, lines without a colon, components that do not nest. Times and rules
+// are read by package query, which refuses what it could not compute with.
+// Nothing here is quadratic in its input, and Limits bound size, depth and
+// count.
 //
 // Start reading at Parse, then Validate.
 package ics

@@ -1,5 +1,7 @@
 package ics
 
+import "strings"
+
 // Limits bounds what Parse takes.
 type Limits struct {
 	Size  int // bytes
@@ -24,6 +26,7 @@ type Component struct {
 	Props      []Prop
 	Components []*Component
 	Start, End int
+	Line       int // line of the input, from 1
 }
 
 // Prop is one property. Its octets are Source[Start:End], line end included.
@@ -32,6 +35,7 @@ type Prop struct {
 	Params     []Param
 	Value      string // unfolded, still escaped
 	Start, End int
+	Line       int // line of the input, from 1
 }
 
 // Param is one parameter of a property, without quotes and with the escapes
@@ -40,10 +44,6 @@ type Param struct {
 	Name   string // upper case
 	Values []string
 }
-
-// Parse reads one iCalendar object. It does not keep raw. Its errors are *Error with
-// ValidData, or MaxResourceSize when raw is over the limit.
-func Parse(raw []byte, l Limits) (*Calendar, error) { panic("being written") }
 
 // Prop returns the first property of that (upper-case) name, or nil.
 func (c *Component) Prop(name string) *Prop {
@@ -55,12 +55,20 @@ func (c *Component) Prop(name string) *Prop {
 	return nil
 }
 
+// Value returns the value of the first property of that name, "" without one.
+func (c *Component) Value(name string) string {
+	if p := c.Prop(name); p != nil {
+		return p.Value
+	}
+	return ""
+}
+
 // Param returns the first value of the parameter of that (upper-case) name.
 func (p *Prop) Param(name string) (value string, ok bool) {
-	for _, q := range p.Params {
-		if q.Name == name {
-			if len(q.Values) > 0 {
-				value = q.Values[0]
+	for i := range p.Params {
+		if p.Params[i].Name == name {
+			if v := p.Params[i].Values; len(v) > 0 {
+				value = v[0]
 			}
 			return value, true
 		}
@@ -69,15 +77,79 @@ func (p *Prop) Param(name string) (value string, ok bool) {
 }
 
 // Text returns the value with the escapes of RFC 5545 §3.3.11 undone.
-func (p *Prop) Text() string { panic("being written") }
+func (p *Prop) Text() string { return Unescape(p.Value) }
 
-// Main returns the components that are not VTIMEZONE, in the order they were sent.
-func (c *Calendar) Main() []*Component { panic("being written") }
+// Unescape undoes the escapes of TEXT, RFC 5545 §3.3.11.
+func Unescape(s string) string {
+	i := strings.IndexByte(s, '\\')
+	if i < 0 {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for i >= 0 && i+1 < len(s) {
+		b.WriteString(s[:i])
+		switch c := s[i+1]; c {
+		case 'n', 'N':
+			b.WriteByte('\n')
+		case '\\', ',', ';', ':', '"':
+			b.WriteByte(c)
+		default: // no escape: keep it
+			b.WriteString(s[i : i+2])
+		}
+		s = s[i+2:]
+		i = strings.IndexByte(s, '\\')
+	}
+	b.WriteString(s)
+	return b.String()
+}
 
-// UID returns the object's UID.
-func (c *Calendar) UID() string { panic("being written") }
+// Escape makes TEXT of s, RFC 5545 §3.3.11.
+func Escape(s string) string {
+	if !strings.ContainsAny(s, "\\;,\n\r") {
+		return s
+	}
+	return escaper.Replace(s)
+}
 
-// Validate says whether c may be stored as a calendar object resource: RFC
-// 4791 §4.1 and §5.3.2.1. It returns the kind of component that c holds. Its
-// errors are *Error.
-func Validate(c *Calendar) (component string, err error) { panic("being written") }
+var escaper = strings.NewReplacer(`\`, `\\`, ";", `\;`, ",", `\,`, "\r\n", `\n`, "\n", `\n`, "\r", `\n`)
+
+// AppendLine appends a content line to dst, folded after at most 75 octets
+// and never inside a character (RFC 5545 §3.1).
+func AppendLine(dst []byte, line string) []byte {
+	for limit := 75; len(line) > limit; limit = 74 {
+		n := limit
+		for n > limit-4 && line[n]&0xc0 == 0x80 {
+			n--
+		}
+		dst = append(append(dst, line[:n]...), "\r\n "...)
+		line = line[n:]
+	}
+	return append(append(dst, line...), '\r', '\n')
+}
+
+// Main returns the components that are not VTIMEZONE and not somebody's own
+// ("X-…"), in the order they were sent.
+func (c *Calendar) Main() []*Component {
+	out := make([]*Component, 0, 2)
+	for _, k := range c.Components {
+		if isMain(k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func isMain(k *Component) bool { return k.Name != "VTIMEZONE" && !strings.HasPrefix(k.Name, "X-") }
+
+// UID returns the object's UID, "" when it has none.
+func (c *Calendar) UID() string {
+	for _, k := range c.Components {
+		if isMain(k) {
+			if p := k.Prop("UID"); p != nil {
+				return p.Text()
+			}
+		}
+	}
+	return ""
+}

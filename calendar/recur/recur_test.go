@@ -56,7 +56,7 @@ func listIn(t testing.TB, s *Set, z *Zone, from, to int64, n int) []string {
 	var out []string
 	for _, in := range all[:min(n, len(all))] {
 		form := Floating
-		if s.Start.Form == Date {
+		if s.Start.Form == Date && !s.NoMaster {
 			form = Date
 		}
 		out = append(out, Time{Wall: z.Wall(in.Begin), Form: form}.String())
