@@ -2,26 +2,75 @@ package mail
 
 import (
 	"fmt"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-imap/v2"
+
+	"atrium/storage"
+	"atrium/storage/embedded"
 )
 
+// onEach runs a benchmark over the engine in memory and over the embedded one, whose folder
+// is made in TMPDIR.
+func onEach(b *testing.B, fn func(b *testing.B, open func(change func(*Config)) *Store)) {
+	b.Run("memory", func(b *testing.B) {
+		fn(b, func(change func(*Config)) *Store { return openStore(b, change) })
+	})
+	b.Run("disk", func(b *testing.B) {
+		fn(b, func(change func(*Config)) *Store {
+			e, err := embedded.Open(b.TempDir(), embedded.DefaultConfig(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { e.Close() })
+			return openOver(b, e.Engine, e.Blobs, change)
+		})
+	})
+}
+
 func BenchmarkAppend(b *testing.B) {
-	s := openStore(b, nil)
-	a := account(b, s, 1)
-	id := mailboxID(b, a, Inbox)
-	msg := NewMessage{Prepared: fake(1, 2000)}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := a.Append(b.Context(), id, msg); err != nil {
-			b.Fatal(err)
+	onEach(b, func(b *testing.B, open func(func(*Config)) *Store) {
+		a := account(b, open(nil), 1)
+		id := mailboxID(b, a, Inbox)
+		msg := NewMessage{Prepared: fake(1, 2000)}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := a.Append(b.Context(), id, msg); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+}
+
+// BenchmarkAppendMany has 16 connections, each with an account of its own.
+func BenchmarkAppendMany(b *testing.B) {
+	onEach(b, func(b *testing.B, open func(func(*Config)) *Store) {
+		s := open(nil)
+		msg := NewMessage{Prepared: fake(1, 2000)}
+		var next atomic.Uint64
+		b.SetParallelism(16 / runtime.GOMAXPROCS(0))
+		b.RunParallel(func(p *testing.PB) {
+			a := account(b, s, storage.AccountID(next.Add(1)))
+			id := mailboxID(b, a, Inbox)
+			for p.Next() {
+				if _, err := a.Append(b.Context(), id, msg); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
 }
 
 func BenchmarkSetFlagsOne(b *testing.B) {
-	s := openStore(b, nil)
+	onEach(b, setFlagsOne)
+}
+
+func setFlagsOne(b *testing.B, open func(func(*Config)) *Store) {
+	s := open(nil)
 	a := account(b, s, 1)
 	id := mailboxID(b, a, Inbox)
 	fill(b, a, id, 10000)
@@ -38,9 +87,13 @@ func BenchmarkSetFlagsOne(b *testing.B) {
 }
 
 func BenchmarkSetFlagsBulk(b *testing.B) {
+	onEach(b, setFlagsBulk)
+}
+
+func setFlagsBulk(b *testing.B, open func(func(*Config)) *Store) {
 	for _, batch := range []int{1000, 2000, 3000} {
 		b.Run(fmt.Sprintf("10000 in batches of %d", batch), func(b *testing.B) {
-			s := openStore(b, func(c *Config) { c.Batch = batch })
+			s := open(func(c *Config) { c.Batch = batch })
 			a := account(b, s, 1)
 			id := mailboxID(b, a, Inbox)
 			fill(b, a, id, 10000)
@@ -59,7 +112,11 @@ func BenchmarkSetFlagsBulk(b *testing.B) {
 }
 
 func BenchmarkCopyMoveExpunge(b *testing.B) {
-	s := openStore(b, nil)
+	onEach(b, copyMoveExpunge)
+}
+
+func copyMoveExpunge(b *testing.B, open func(func(*Config)) *Store) {
+	s := open(nil)
 	a := account(b, s, 1)
 	id, dst := mailboxID(b, a, Inbox), mailboxID(b, a, "Archive")
 	fill(b, a, id, 1000, imap.FlagDeleted)
@@ -127,7 +184,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	b.Run("after one change", func(b *testing.B) {
 		for b.Loop() {
 			i++
-			change := FlagChange{Op: FlagOp(i % 2), Flags: []imap.Flag{imap.FlagFlagged}}
+			change := FlagChange{Op: FlagOp((i + 1) % 2), Flags: []imap.Flag{imap.FlagFlagged}}
 			if _, err := a.SetFlags(b.Context(), id, imap.UIDSet{{Start: 500, Stop: 500}}, change); err != nil {
 				b.Fatal(err)
 			}

@@ -23,18 +23,18 @@ const (
 // bulk hands the messages of a mailbox whose UIDs are in set and for which pick
 // is true to apply, batch by batch. apply does one transaction and looks again at each
 // message, since any of them may have changed or gone meanwhile. With few UIDs pick is not
-// asked. The actor needs need.
-func (a *Account) bulk(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet,
+// asked. The actor needs need. limit bounds a batch.
+func (a *Account) bulk(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet, limit int,
 	pick func(*Snapshot, *storage.Row) bool, apply func([]imap.UID) error) error {
 	set = clean(set)
-	if list, ok := few(set, min(fewUIDs, a.store.cfg.Batch)); ok {
+	if list, ok := few(set, min(fewUIDs, limit)); ok {
 		if len(list) == 0 {
 			return nil
 		}
 		return halves(ctx, list, apply)
 	}
 	for len(set) > 0 {
-		list, next, err := a.batch(ctx, id, need, set, pick)
+		list, next, err := a.batch(ctx, id, need, set, limit, pick)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (a *Account) bulk(ctx context.Context, id ID, need storage.Rights, set imap
 
 // batch picks the messages of the next batch. next is where the one after it
 // begins, 0 when there is none.
-func (a *Account) batch(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet,
+func (a *Account) batch(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet, limit int,
 	pick func(*Snapshot, *storage.Row) bool) (list []imap.UID, next imap.UID, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
@@ -80,7 +80,7 @@ func (a *Account) batch(ctx context.Context, id ID, need storage.Rights, set ima
 			page = p
 			pages++
 		}
-		if len(list) >= a.store.cfg.Batch || pages > batchPages {
+		if len(list) >= limit || pages > batchPages {
 			return list, imap.UID(r.Num), nil
 		}
 		list = append(list, imap.UID(r.Num))
@@ -101,6 +101,11 @@ func halves(ctx context.Context, list []imap.UID, apply func([]imap.UID) error) 
 	}
 	return err
 }
+
+// batchRows bounds a batch that writes a record for each message, batchPaged one that writes
+// pages only.
+func (s *Store) batchRows() int  { return s.cfg.Batch }
+func (s *Store) batchPaged() int { return 4 * s.cfg.Batch }
 
 // every is a pick that picks all.
 func every(*Snapshot, *storage.Row) bool { return true }

@@ -72,7 +72,7 @@ func (a *Account) transfer(ctx context.Context, id ID, uids imap.UIDSet, dst *Ac
 		return out, err
 	}
 	uids = under(clean(uids), imap.UID(next))
-	err = a.bulk(ctx, id, need, uids, every, func(list []imap.UID) error {
+	err = a.bulk(ctx, id, need, uids, a.store.batchRows(), every, func(list []imap.UID) error {
 		did, err := a.transferBatch(ctx, id, list, dst, to, need, move)
 		if err == nil {
 			out.add(&did)

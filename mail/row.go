@@ -106,12 +106,19 @@ func rowFlags(b []byte) Flags {
 	return f | Flags(v<<firstKeyword)
 }
 
-// withFlags returns a copy of a row's data with other flags.
-func withFlags(b []byte, f Flags) []byte {
+// withFlags returns a copy of a row's data with other flags; ok is false when it is
+// damaged.
+func withFlags(b []byte, f Flags) (out []byte, ok bool) {
+	if len(b) < 2 || b[0]>>5 != rowVersion {
+		return nil, false
+	}
 	_, n := binary.Uvarint(b[1:])
-	out := append(make([]byte, 0, len(b)+8), rowVersion<<5|byte(f&System))
+	if n <= 0 {
+		return nil, false
+	}
+	out = append(make([]byte, 0, len(b)+8), rowVersion<<5|byte(f&System))
 	out = binary.AppendUvarint(out, uint64(f>>firstKeyword))
-	return append(out, b[1+n:]...)
+	return append(out, b[1+n:]...), true
 }
 
 // tally counts a row (see Schema).

@@ -99,7 +99,7 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 		return out, err
 	}
 	pick := flagPick(&change, &out)
-	err = a.bulk(ctx, id, storage.Read, uids, pick, func(list []imap.UID) error {
+	err = a.bulk(ctx, id, storage.Read, uids, a.store.batchPaged(), pick, func(list []imap.UID) error {
 		var did FlagResult
 		err := a.update(ctx, func(tx *storage.Tx) (err error) {
 			did, err = a.setFlagsTx(tx, id, list, &change)
@@ -181,7 +181,11 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 		if f == g {
 			continue
 		}
-		if err := tx.Set(id, row.Num, 0, withFlags(row.Data, g)); err != nil {
+		data, ok := withFlags(row.Data, g)
+		if !ok {
+			return out, fmt.Errorf("message %d of mailbox %q: %w", uid, m.Name, storage.Corrupt)
+		}
+		if err := tx.Set(id, row.Num, 0, data); err != nil {
 			return out, err
 		}
 		out.Changed = addUID(out.Changed, uid)

@@ -41,12 +41,12 @@ type Config struct {
 	MaxName      int `toml:"max_name"`      // bytes of a mailbox's name
 	MaxDepth     int `toml:"max_depth"`     // levels of a mailbox's name
 	MaxKeyword   int `toml:"max_keyword"`   // bytes of a keyword
-	Batch        int `toml:"batch"`         // messages changed in one transaction
+	Batch        int `toml:"batch"`         // messages copied in one transaction; flags are changed and messages removed 4 times as many
 }
 
 // DefaultConfig returns limits that serve everyone.
 func DefaultConfig() Config {
-	return Config{MaxMailboxes: 10000, MaxName: 500, MaxDepth: 32, MaxKeyword: 100, Batch: 2000}
+	return Config{MaxMailboxes: 10000, MaxName: 500, MaxDepth: 32, MaxKeyword: 100, Batch: 2500}
 }
 
 // Validate reports all mistakes at once.
