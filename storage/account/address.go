@@ -122,7 +122,7 @@ func canonicalDomain(s string) (string, error) {
 		return s, nil
 	}
 	a, err := idna.Lookup.ToASCII(s)
-	if err != nil || !isHostname(strings.ToLower(a)) {
+	if err != nil || !utf8.ValidString(s) || !isHostname(strings.ToLower(a)) {
 		return "", fmt.Errorf("domain %q: %w", s, storage.Invalid)
 	}
 	return strings.ToLower(a), nil
@@ -156,10 +156,11 @@ func show(domain string) string {
 	if !strings.Contains(domain, "xn--") {
 		return domain
 	}
-	if u, err := idna.Lookup.ToUnicode(domain); err == nil {
-		return u
+	u, err := idna.Lookup.ToUnicode(domain)
+	if back, e := canonicalDomain(u); err != nil || e != nil || back != domain {
+		return domain
 	}
-	return domain
+	return u
 }
 
 // String returns the address as people write it: quoted where it must be.

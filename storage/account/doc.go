@@ -14,8 +14,8 @@
 // All keys begin with byte 0x02; the accounts' own data are elsewhere (package
 // storage). Records carry a version. Names and addresses are kept as typed and compared by their
 // canonical form: domain in lower-case A-labels (IDNA), local part in NFC and
-// case-folded. Every read is answered from a snapshot in memory that each
-// write replaces. Passwords are hashed with argon2id, a bounded number at
+// case-folded. Every read but that of credentials is answered from tables in
+// memory that each write changes after its commit. Passwords are hashed with argon2id, a bounded number at
 // once; an unknown name costs what a known one does; failures slow down the
 // address they come from, and the account's owner elsewhere but little.
 //
