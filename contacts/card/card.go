@@ -1,5 +1,7 @@
 package card
 
+import "strings"
+
 // Limits bounds what Parse takes.
 type Limits struct {
 	Size  int // bytes
@@ -24,6 +26,8 @@ type Prop struct {
 	Params     []Param
 	Value      string // unfolded, still escaped
 	Start, End int
+
+	value int // where the value begins in Source
 }
 
 // Param is one parameter, without quotes and with the escapes of RFC 6868
@@ -33,28 +37,91 @@ type Param struct {
 	Values []string
 }
 
-// Parse reads one vCard. It does not keep raw. Its errors are *Error.
-func Parse(raw []byte, l Limits) (*Card, error) { panic("being written") }
-
 // Prop returns the first property of that (upper-case) name, or nil.
-func (c *Card) Prop(name string) *Prop { panic("being written") }
+func (c *Card) Prop(name string) *Prop {
+	for i := range c.Props {
+		if c.Props[i].Name == name {
+			return &c.Props[i]
+		}
+	}
+	return nil
+}
+
+func (c *Card) text(name string) string {
+	if p := c.Prop(name); p != nil {
+		return p.Text()
+	}
+	return ""
+}
 
 // UID returns the card's UID, "" when it has none.
-func (c *Card) UID() string { panic("being written") }
+func (c *Card) UID() string { return strings.TrimSpace(c.text("UID")) }
 
 // FN returns the formatted name, unescaped.
-func (c *Card) FN() string { panic("being written") }
+func (c *Card) FN() string { return c.text("FN") }
 
-// Kind returns KIND in lower case ("individual" when absent; Apple's X-ADDRESSBOOKSERVER-KIND counts).
-func (c *Card) Kind() string { panic("being written") }
+// Kind returns KIND in lower case ("individual" when absent; Apple's
+// X-ADDRESSBOOKSERVER-KIND counts).
+func (c *Card) Kind() string {
+	for _, name := range []string{"KIND", "X-ADDRESSBOOKSERVER-KIND"} {
+		if k := strings.ToLower(strings.TrimSpace(c.text(name))); k != "" {
+			return k
+		}
+	}
+	return "individual"
+}
 
 // Param returns the first value of the parameter of that (upper-case) name.
-func (p *Prop) Param(name string) (value string, ok bool) { panic("being written") }
+func (p *Prop) Param(name string) (value string, ok bool) {
+	for i := range p.Params {
+		if p.Params[i].Name == name && len(p.Params[i].Values) > 0 {
+			return p.Params[i].Values[0], true
+		}
+	}
+	return "", false
+}
 
 // Text returns the value with the escapes of RFC 6350 §3.4 undone.
-func (p *Prop) Text() string { panic("being written") }
+func (p *Prop) Text() string {
+	if strings.IndexByte(p.Value, '\\') < 0 {
+		return p.Value
+	}
+	var b strings.Builder
+	b.Grow(len(p.Value))
+	for i := 0; i < len(p.Value); i++ {
+		c := p.Value[i]
+		if c == '\\' && i+1 < len(p.Value) {
+			i++
+			switch c = p.Value[i]; c {
+			case 'n', 'N':
+				c = '\n'
+			case '\\', ',', ';', ':':
+			default:
+				b.WriteByte('\\')
+			}
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
 
-// Select returns the octets of the card with only the named (upper-case) properties; BEGIN,
-// VERSION and END always stay (RFC 6352 §10.4.2). novalue names those whose
-// value is to be left empty.
-func (c *Card) Select(names map[string]bool, novalue map[string]bool) []byte { panic("being written") }
+// Select returns the octets of the card with only the named (upper-case)
+// properties; BEGIN, VERSION and END always stay (RFC 6352 §10.4.2). novalue
+// names those whose value is to be left empty.
+func (c *Card) Select(names map[string]bool, novalue map[string]bool) []byte {
+	out := make([]byte, 0, len(c.Source))
+	out = append(out, "BEGIN:VCARD\r\n"...)
+	for i := range c.Props {
+		p := &c.Props[i]
+		switch {
+		case p.Name == "VERSION", names[p.Name] && !novalue[p.Name]:
+			out = append(out, c.Source[p.Start:p.End]...)
+			if !strings.HasSuffix(c.Source[p.Start:p.End], "\n") {
+				out = append(out, "\r\n"...)
+			}
+		case names[p.Name]:
+			out = append(append(out, c.Source[p.Start:p.value]...), "\r\n"...)
+		}
+	}
+	return append(out, "END:VCARD\r\n"...)
+}

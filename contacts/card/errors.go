@@ -1,5 +1,7 @@
 package card
 
+import "fmt"
+
 // Condition is a precondition of CardDAV that input did not meet: the local
 // name of an element in the namespace urn:ietf:params:xml:ns:carddav.
 type Condition string
@@ -24,6 +26,11 @@ type Error struct {
 	Other     string // with NoUIDConflict: the name of the object that has the UID
 }
 
-func (e *Error) Error() string { panic("being written") }
+func (e *Error) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("%s: line %d: %s", string(e.Condition), e.Line, e.Detail)
+	}
+	return fmt.Sprintf("%s: %s", string(e.Condition), e.Detail)
+}
 
 func (e *Error) Unwrap() error { return e.Condition }

@@ -1,6 +1,12 @@
 package query
 
-import "atrium/contacts/card"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"atrium/contacts/card"
+)
 
 // Filter is the content of CARDDAV:filter, RFC 6352 §10.5. Without Props it
 // matches every card.
@@ -36,9 +42,156 @@ type TextMatch struct {
 // Collations are the names that TextMatch takes (CARDDAV:supported-collation-set).
 var Collations = []string{"i;ascii-casemap", "i;octet", "i;unicode-casemap"}
 
+// most bounds the tests in one filter.
+const most = 500
+
 // Validate says whether the filter can be answered. Errors are *card.Error with
 // SupportedFilter or SupportedCollation.
-func (f *Filter) Validate() error { panic("being written") }
+func (f *Filter) Validate() error {
+	n := 0
+	check := func(t *TextMatch) error {
+		n++
+		if t.Collation != "" && t.Collation != "default" && !slices.Contains(Collations, t.Collation) {
+			return &card.Error{Condition: card.SupportedCollation, Detail: fmt.Sprintf("collation %.60q", t.Collation)}
+		}
+		switch t.Type {
+		case "", "contains", "equals", "starts-with", "ends-with":
+			return nil
+		}
+		return &card.Error{Condition: card.SupportedFilter, Detail: fmt.Sprintf("match-type %.60q", t.Type)}
+	}
+	for i := range f.Props {
+		p := &f.Props[i]
+		n++
+		if p.Name == "" {
+			return &card.Error{Condition: card.SupportedFilter, Detail: "prop-filter without a name"}
+		}
+		for k := range p.Texts {
+			if err := check(&p.Texts[k]); err != nil {
+				return err
+			}
+		}
+		for k := range p.Params {
+			n++
+			if p.Params[k].Name == "" {
+				return &card.Error{Condition: card.SupportedFilter, Detail: "param-filter without a name"}
+			}
+			if t := p.Params[k].Text; t != nil {
+				if err := check(t); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if n > most {
+		return &card.Error{Condition: card.SupportedFilter, Detail: fmt.Sprintf("%d tests, at most %d", n, most)}
+	}
+	return nil
+}
+
+// Needs tells whether the filter looks at a property of that (upper-case) name.
+func (f *Filter) Needs(name string) bool {
+	return slices.ContainsFunc(f.Props, func(p PropFilter) bool {
+		_, n := p.split()
+		return strings.EqualFold(n, name)
+	})
+}
 
 // Match tells whether a card matches.
-func (f *Filter) Match(c *card.Card) bool { panic("being written") }
+func (f *Filter) Match(c *card.Card) bool {
+	if len(f.Props) == 0 {
+		return true
+	}
+	for i := range f.Props {
+		if f.Props[i].match(c) != f.All {
+			return !f.All
+		}
+	}
+	return f.All
+}
+
+// split takes the group off the name, which then counts too.
+func (p *PropFilter) split() (group, name string) {
+	if i := strings.LastIndexByte(p.Name, '.'); i >= 0 {
+		return p.Name[:i], p.Name[i+1:]
+	}
+	return "", p.Name
+}
+
+// match tells whether one property of the name passes all tests, or any of them; without
+// tests, whether there is one (RFC 6352 §10.5.1).
+func (p *PropFilter) match(c *card.Card) bool {
+	group, name := p.split()
+	found := false
+	for i := range c.Props {
+		x := &c.Props[i]
+		if !strings.EqualFold(x.Name, name) || group != "" && !strings.EqualFold(x.Group, group) {
+			continue
+		}
+		if p.IsNotDefined {
+			return false
+		}
+		if p.passes(x) {
+			found = true
+			break
+		}
+	}
+	return found || p.IsNotDefined
+}
+
+func (p *PropFilter) passes(x *card.Prop) bool {
+	if len(p.Texts)+len(p.Params) == 0 {
+		return true
+	}
+	for i := range p.Texts {
+		if p.Texts[i].match(x.Text()) != p.All {
+			return !p.All
+		}
+	}
+	for i := range p.Params {
+		if p.Params[i].match(x) != p.All {
+			return !p.All
+		}
+	}
+	return p.All
+}
+
+func (f *ParamFilter) match(x *card.Prop) bool {
+	for i := range x.Params {
+		if !strings.EqualFold(x.Params[i].Name, f.Name) {
+			continue
+		}
+		switch {
+		case f.IsNotDefined:
+			return false
+		case f.Text == nil:
+			return true
+		}
+		for _, v := range x.Params[i].Values {
+			if f.Text.match(v) {
+				return true
+			}
+		}
+	}
+	return f.IsNotDefined
+}
+
+func (t *TextMatch) match(value string) bool {
+	c := t.Collation
+	if c == "" || c == "default" {
+		c = "i;unicode-casemap"
+	}
+	value, text := fold(c, value), fold(c, t.Text)
+	var ok bool
+	switch t.Type {
+	case "equals":
+		ok = value == text
+	case "starts-with":
+		ok = strings.HasPrefix(value, text)
+	case "ends-with":
+		ok = strings.HasSuffix(value, text)
+	default:
+		ok = strings.Contains(value, text)
+	}
+	return ok != t.Negate
+}
