@@ -1,0 +1,184 @@
+package message
+
+import "bytes"
+
+// Decode returns a header field's value as UTF-8: unfolded, with its encoded words
+// (RFC 2047) decoded, and 8-bit data that is not UTF-8 taken as Windows-1252.
+func Decode(value []byte) string { return string(AppendDecoded(nil, value)) }
+
+// AppendDecoded appends what Decode returns. Encoded words are taken where
+// RFC 2047 §5 has none too (in quoted strings, between letters), since
+// senders put them there.
+func AppendDecoded(dst, value []byte) []byte {
+	if !bytes.Contains(value, []byte("=?")) {
+		return appendUnfolded(dst, value)
+	}
+	var d wordDecoder
+	for {
+		i, n, w := nextWord(value)
+		if n == 0 {
+			dst = d.flush(dst)
+			return appendUnfolded(dst, value)
+		}
+		if d.charset == nil || !isBlank(value[:i]) {
+			dst = d.flush(dst)
+			dst = appendUnfolded(dst, value[:i])
+		}
+		if !bytes.EqualFold(d.charset, w.charset) {
+			dst = d.flush(dst)
+		}
+		d.add(w)
+		value = value[i+n:]
+	}
+}
+
+// word is an encoded word taken apart.
+type word struct {
+	charset, text []byte
+	base64        bool
+}
+
+// nextWord finds the first encoded word in s: its place, its length (0: there is none).
+func nextWord(s []byte) (at, n int, w word) {
+	for at < len(s) {
+		i := bytes.Index(s[at:], []byte("=?"))
+		if i < 0 {
+			break
+		}
+		at += i
+		if w, n := parseWord(s[at:]); n > 0 {
+			return at, n, w
+		}
+		at += 2
+	}
+	return 0, 0, word{}
+}
+
+const (
+	maxCharset = 64
+	maxWord    = 4 << 10 // RFC 2047 §2 says 75; senders do not keep to it
+)
+
+// parseWord reads the encoded word that s begins with; n is 0 when it is none.
+func parseWord(s []byte) (w word, n int) {
+	if len(s) < 2 || s[0] != '=' || s[1] != '?' {
+		return word{}, 0
+	}
+	rest := s[2:min(len(s), maxWord)]
+	i := bytes.IndexByte(rest[:min(len(rest), maxCharset)], '?')
+	if i <= 0 || len(rest) < i+3 || rest[i+2] != '?' || bytes.ContainsAny(rest[:i], " \t\r\n\"") {
+		return word{}, 0
+	}
+	w.charset = rest[:i]
+	if star := bytes.IndexByte(w.charset, '*'); star >= 0 { // language, RFC 2231 §5
+		w.charset = w.charset[:star]
+	}
+	switch rest[i+1] {
+	case 'b', 'B':
+		w.base64 = true
+	case 'q', 'Q':
+	default:
+		return word{}, 0
+	}
+	rest = rest[i+3:]
+	end := bytes.Index(rest, []byte("?="))
+	if end < 0 {
+		return word{}, 0
+	}
+	w.text = rest[:end]
+	return w, 2 + i + 3 + end + 2
+}
+
+// wordDecoder gathers words of one charset, since characters are split between
+// words, and decodes them together.
+type wordDecoder struct {
+	charset []byte // nil: no word waits
+	raw     []byte
+	scratch [128]byte
+}
+
+func (d *wordDecoder) add(w word) {
+	if d.charset == nil {
+		d.charset, d.raw = w.charset, d.scratch[:0]
+	}
+	if w.base64 {
+		var t transfer
+		t.reset(Base64)
+		d.raw = t.decode(d.raw, w.text)
+		d.raw = t.flush(d.raw)
+		return
+	}
+	for i := 0; i < len(w.text); i++ {
+		switch c := w.text[i]; c {
+		case '_':
+			d.raw = append(d.raw, ' ')
+		case '=':
+			if b, ok := hexByte(w.text[i+1:]); ok {
+				d.raw = append(d.raw, b)
+				i += 2
+				break
+			}
+			d.raw = append(d.raw, c)
+		case '\r', '\n':
+		default:
+			d.raw = append(d.raw, c)
+		}
+	}
+}
+
+func (d *wordDecoder) flush(dst []byte) []byte {
+	if d.charset != nil {
+		dst = appendCharset(dst, d.raw, d.charset)
+		d.charset = nil
+	}
+	return dst
+}
+
+// appendCharset appends text in a charset as UTF-8.
+func appendCharset(dst, text, name []byte) []byte {
+	if isASCII(text) && isUTF8Name(name) {
+		return append(dst, text...)
+	}
+	var c charset
+	c.reset(lowerString(name))
+	return c.decode(dst, text, true)
+}
+
+func isUTF8Name(name []byte) bool { return len(name) == 5 && bytes.EqualFold(name, []byte("utf-8")) }
+
+// appendUnfolded appends a value as it stands, without line ends, as UTF-8, NUL as U+FFFD.
+func appendUnfolded(dst, value []byte) []byte {
+	for len(value) > 0 {
+		n := 0
+		for n < len(value) && value[n] != '\r' && value[n] != '\n' && value[n] != 0 && value[n] < 0x80 {
+			n++
+		}
+		dst, value = append(dst, value[:n]...), value[n:]
+		if len(value) == 0 {
+			break
+		}
+		switch c := value[0]; {
+		case c == '\r' || c == '\n':
+			n = 1
+		case c == 0:
+			n = 1
+			dst = append(dst, "\uFFFD"...)
+		default:
+			for n = 1; n < len(value) && value[n] >= 0x80; n++ {
+			}
+			dst, _ = appendLenient(dst, value[:n], true)
+		}
+		value = value[n:]
+	}
+	return dst
+}
+
+// isBlank tells whether s is nothing but white space and line ends.
+func isBlank(s []byte) bool {
+	for _, c := range s {
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return false
+		}
+	}
+	return true
+}
