@@ -201,6 +201,7 @@ func (b *threader) prune() (roots []int32) {
 			order = append(order, int32(i))
 		}
 	}
+	tops := len(order)
 	for i := 0; i < len(order); i++ {
 		order = append(order, b.nodes[order[i]].children...)
 	}
@@ -209,24 +210,20 @@ func (b *threader) prune() (roots []int32) {
 		kept := make([]int32, 0, len(n.children))
 		for _, c := range n.children {
 			k := &b.nodes[c]
-			switch {
-			case k.pos >= 0:
+			if k.pos >= 0 {
 				kept = append(kept, c)
-			default: // its children move up
-				for _, g := range k.children {
-					b.nodes[g].parent = i
-					kept = append(kept, g)
-				}
-				k.dropped, k.children = true, nil
+				continue
 			}
+			for _, g := range k.children { // they move up
+				b.nodes[g].parent = i
+				kept = append(kept, g)
+			}
+			k.dropped, k.children = true, nil
 		}
 		n.children = kept
 	}
-	for _, i := range order {
+	for _, i := range order[:tops] {
 		n := &b.nodes[i]
-		if n.dropped || n.parent != none {
-			continue
-		}
 		if n.pos < 0 && len(n.children) < 2 {
 			n.dropped = true
 			for _, c := range n.children {
