@@ -38,6 +38,9 @@ func (c *session) target(name string) (*mail.Account, *mail.Mailbox, error) {
 	if errors.Is(err, storage.NotFound) || err == nil && !m.Has() {
 		return nil, nil, no("TRYCREATE", "No such mailbox")
 	}
+	if err == nil {
+		c.server.claimRecent(m.Owner, m.ID, m.UIDNext, true) // what comes now is recent
+	}
 	return a, m, err
 }
 

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -66,14 +67,15 @@ func (c *session) delete(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
-	account, m, err := c.mailbox(name)
-	if err != nil {
+	account, local := c.locate(name)
+	m, err := account.Mailbox(c.Context(), local)
+	if err != nil && !errors.Is(err, storage.NotFound) { // a name may only be implied
 		return err
 	}
-	if err := account.Delete(c.Context(), m.Name); err != nil {
+	if err := account.Delete(c.Context(), local); err != nil {
 		return err
 	}
-	if c.view != nil && c.view.box.Owner == m.Owner && c.view.box.ID == m.ID {
+	if c.view != nil && m != nil && c.view.box.Owner == m.Owner && c.view.box.ID == m.ID {
 		c.deselect()
 		if c.has(qresyncOn) || c.has(rev2On) {
 			c.untagged("OK [CLOSED] Closed")

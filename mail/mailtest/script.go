@@ -33,10 +33,12 @@ func parse(script string) []line {
 			out = append(out, l)
 			continue
 		}
+		l.mark, l.text = m[2]+m[4], m[5]
 		if n := m[1] + m[3]; n != "" {
 			fmt.Sscan(n, &l.conn)
+		} else if l.mark == "L" && len(out) > 0 {
+			l.conn = out[len(out)-1].conn
 		}
-		l.mark, l.text = m[2]+m[4], m[5]
 		switch l.mark {
 		case "C", "S", "~S", "!S", "L", "R", "TLS", "EOF", "BYE", "WAIT":
 		default:
