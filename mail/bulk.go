@@ -20,12 +20,15 @@ const (
 	fewUIDs    = 64  // so many are handed on without looking at the mailbox first
 )
 
+// picker tells whether a message is meant. With few UIDs the Snapshot is nil.
+type picker func(*Snapshot, *storage.Row) bool
+
 // bulk hands the messages of a mailbox whose UIDs are in set and for which pick
 // is true to apply, batch by batch. apply does one transaction and looks again at each
 // message, since any of them may have changed or gone meanwhile. With few UIDs pick is not
 // asked. The actor needs need. limit bounds a batch.
 func (a *Account) bulk(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet, limit int,
-	pick func(*Snapshot, *storage.Row) bool, apply func([]imap.UID) error) error {
+	pick picker, apply func([]imap.UID) error) error {
 	set = clean(set)
 	if list, ok := few(set, min(fewUIDs, limit)); ok {
 		if len(list) == 0 {
@@ -54,7 +57,7 @@ func (a *Account) bulk(ctx context.Context, id ID, need storage.Rights, set imap
 // batch picks the messages of the next batch. next is where the one after it
 // begins, 0 when there is none.
 func (a *Account) batch(ctx context.Context, id ID, need storage.Rights, set imap.UIDSet, limit int,
-	pick func(*Snapshot, *storage.Row) bool) (list []imap.UID, next imap.UID, err error) {
+	pick picker) (list []imap.UID, next imap.UID, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}

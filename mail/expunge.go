@@ -42,7 +42,7 @@ func (a *Account) Remove(ctx context.Context, id ID, uids imap.UIDSet) (imap.UID
 }
 
 // remove removes the messages that pick picks.
-func (a *Account) remove(ctx context.Context, id ID, uids imap.UIDSet, need storage.Rights, pick func(*Snapshot, *storage.Row) bool) (out imap.UIDSet, err error) {
+func (a *Account) remove(ctx context.Context, id ID, uids imap.UIDSet, need storage.Rights, pick picker) (out imap.UIDSet, err error) {
 	err = a.bulk(ctx, id, need, uids, a.store.batchPaged(), pick, func(list []imap.UID) error {
 		var did imap.UIDSet
 		err := a.update(ctx, func(tx *storage.Tx) error {

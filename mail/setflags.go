@@ -121,7 +121,7 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 }
 
 // flagPick returns a pick for bulk: the messages that a change would change. Those it spares it adds to out.
-func flagPick(change *FlagChange, out *FlagResult) func(*Snapshot, *storage.Row) bool {
+func flagPick(change *FlagChange, out *FlagResult) picker {
 	var of *Snapshot
 	var e edit
 	return func(s *Snapshot, r *storage.Row) bool {
