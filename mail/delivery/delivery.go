@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"atrium/mail"
 	"atrium/storage"
@@ -76,6 +77,7 @@ type Deliverer struct {
 	filters []Filter
 	log     *slog.Logger
 	split   splitMemory
+	pool    sync.Pool // of *[headerChunk]byte
 }
 
 // New returns a Deliverer. Filters are asked in their order.
@@ -151,6 +153,9 @@ func (d *Deliverer) Owns(ctx context.Context, a *account.Account, address string
 
 // room tells whether an account may take a message of size bytes.
 func (d *Deliverer) room(ctx context.Context, a *account.Account, size int64) error {
+	if a.MaxBytes == 0 && a.MaxObjects == 0 {
+		return nil // the store need not be asked
+	}
 	u, err := d.mail.Open(a.ID, a.ID).Usage(ctx)
 	if err != nil {
 		return err

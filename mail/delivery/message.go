@@ -96,7 +96,7 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 
 // prepare looks for a loop, parses the message and files its body.
 func (m *Message) prepare(ctx context.Context) error {
-	n, err := countReceived(m.spool, m.spool.Size())
+	n, err := m.received()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("message %s: %w", m.env.ID, err)
 	}

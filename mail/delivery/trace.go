@@ -85,13 +85,25 @@ func clean(v string) string {
 
 func unclean(r rune) bool { return r < ' ' || r == 0x7f }
 
-// maxHeader bounds what countReceived looks at, in bytes.
-const maxHeader = 1 << 20
+// What countReceived looks at, in bytes: at most, and at once.
+const (
+	maxHeader   = 1 << 20
+	headerChunk = 4 << 10
+)
+
+// received counts the Received fields in the header of the message.
+func (m *Message) received() (int, error) {
+	buf, _ := m.d.pool.Get().(*[headerChunk]byte)
+	if buf == nil {
+		buf = new([headerChunk]byte)
+	}
+	defer m.d.pool.Put(buf)
+	return countReceived(m.spool, m.spool.Size(), buf[:])
+}
 
 // countReceived counts the Received fields in the header of the message in r.
-func countReceived(r io.ReaderAt, size int64) (n int, err error) {
+func countReceived(r io.ReaderAt, size int64, buf []byte) (n int, err error) {
 	const name = "received:"
-	buf := make([]byte, 8<<10)
 	line := make([]byte, 0, len(name)) // the beginning of the line under way
 	for off := int64(0); off < min(size, maxHeader); {
 		k, err := r.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
