@@ -63,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMovedPermanently)
 		return
 	}
-	w.Header().Set("DAV", s.features)
+	w.Header()["DAV"] = []string{s.features} // spelled as clients know it
 	if r.Method == http.MethodOptions {
 		s.options(w)
 		return

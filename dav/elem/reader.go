@@ -212,9 +212,7 @@ func (r *Reader) Text() string {
 // End checks that the body ends as it should. It skips what was not read.
 func (r *Reader) End() error {
 	for r.err == nil {
-		if _, started, text := r.next(); !started && text == nil && len(r.open) == 0 {
-			break
-		}
+		r.next()
 	}
 	if r.err == io.EOF {
 		r.err = nil

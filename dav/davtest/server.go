@@ -1,0 +1,72 @@
+package davtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+
+	"atrium/calendar"
+	"atrium/contacts"
+	"atrium/dav"
+	"atrium/dav/caldav"
+	"atrium/dav/carddav"
+	"atrium/dav/files"
+	"atrium/storage"
+	"atrium/storage/account"
+	"atrium/storage/embedded"
+)
+
+// Server is the DAV face over a small store.
+type Server struct {
+	*httptest.Server
+	DAV    *dav.Server
+	Store  *storage.Store
+	People *account.Directory
+}
+
+// New starts a server that is closed with the test. change may adjust its configuration.
+func New(t testing.TB, change ...func(*dav.Config)) *Server {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	below, err := embedded.Open(t.TempDir(), embedded.Small(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { below.Close() })
+	cfg := account.DefaultConfig()
+	cfg.Domain, cfg.Memory, cfg.Passes, cfg.Delay = "example.org", 8, 1, 0
+	people, err := account.Open(below.Engine, cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 3; i++ {
+		_, err := people.Add(context.Background(), account.New{Name: fmt.Sprintf("user%d", i), Password: "pass", DisplayName: fmt.Sprintf("User %d", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := storage.Open(below.Engine, below.Blobs, []storage.Schema{calendar.Schema, contacts.Schema, files.Schema}, storage.DefaultConfig(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	c := dav.DefaultConfig()
+	for _, f := range change {
+		f(&c)
+	}
+	modules := append(caldav.Modules(store, caldav.DefaultConfig()), carddav.Module(store, carddav.DefaultConfig()), files.Module(store, c.MaxFile))
+	s := &Server{DAV: dav.New(c, store, people, log, modules...), Store: store, People: people}
+	s.Server = httptest.NewServer(s.DAV)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// testLog writes log lines into the test's log.
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Logf("%s", b)
+	return len(b), nil
+}
