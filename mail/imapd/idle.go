@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"atrium/mail/conn"
+	"atrium/mail/imapd/wire"
 )
 
 var idle = extension{
@@ -31,7 +32,7 @@ func (c *session) idle() error {
 	}
 	line, err := c.ReadLine(c.reader.Limits.Line)
 	if err != nil {
-		return err
+		return &wire.InputError{Err: err}
 	}
 	if !strings.EqualFold(strings.TrimRight(string(line), " "), "DONE") {
 		c.pending = append([]byte(nil), line...)
@@ -65,10 +66,10 @@ func (c *session) idleNews(wake <-chan struct{}) error {
 		case errors.Is(err, conn.TimedOut) && time.Now().Before(end):
 			quiet = true
 			c.view.rest()
-		case errors.Is(err, conn.TimedOut):
-			return err
+		case err == nil:
+			return nil // input
 		default:
-			return err // input, or the end
+			return &wire.InputError{Err: err}
 		}
 	}
 }
