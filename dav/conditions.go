@@ -131,14 +131,15 @@ func (c *conditions) check(e *Entry, read bool) error {
 }
 
 // checkIf evaluates the If header: one list must hold, whichever resource
-// it is about. tokens are the lock tokens of a resource.
+// it is about.
 func (rq *Request) checkIf(v *storage.View, c *conditions, self *Resource) error {
 	if len(c.lists) == 0 {
 		return nil
 	}
 	for _, l := range c.lists {
-		r := self
+		r, at := self, rq.Target
 		if l.target != nil {
+			at = l.target
 			if l.target.account(rq) != v.Account() {
 				continue
 			}
@@ -147,7 +148,7 @@ func (rq *Request) checkIf(v *storage.View, c *conditions, self *Resource) error
 				r = nil
 			}
 		}
-		ok, err := rq.holds(v, l, r)
+		ok, err := rq.holds(v, l, at, r)
 		if err != nil {
 			return err
 		}
@@ -158,30 +159,29 @@ func (rq *Request) checkIf(v *storage.View, c *conditions, self *Resource) error
 	return &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
 }
 
-func (rq *Request) holds(v *storage.View, l ifList, r *Resource) (bool, error) {
+func (rq *Request) holds(v *storage.View, l ifList, at *Target, r *Resource) (bool, error) {
 	for _, t := range l.tests {
 		var ok bool
 		switch {
 		case t.etag != "":
 			ok = r != nil && r.Entry != nil && r.Entry.ETag == t.etag
+		case strings.HasPrefix(t.token, tokenPrefix): // a sync-token, RFC 6578 §5
+			now, err := "", error(nil)
+			if r != nil {
+				now, err = rq.syncToken(v, r)
+			}
+			ok = err == nil && now == t.token
 		default:
-			ok = r != nil && rq.hasToken(v, r, t.token)
+			var err error
+			if ok, err = locked(v, at, t.token); err != nil {
+				return false, err
+			}
 		}
 		if ok == t.not {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// hasToken tells whether a state token is one of the resource: its sync-token
-// (RFC 6578 §5).
-func (rq *Request) hasToken(v *storage.View, r *Resource, token string) bool {
-	if !strings.HasPrefix(token, tokenPrefix) {
-		return false
-	}
-	now, err := rq.syncToken(v, r)
-	return err == nil && now == token
 }
 
 // parseIf reads an If header (RFC 4918 §10.4.2).

@@ -102,6 +102,9 @@ func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
 	if err != nil && !errors.Is(err, storage.NotFound) {
 		return false, err
 	}
+	if err := m.free(v, old); err != nil {
+		return false, err
+	}
 	if old != nil {
 		if err := m.clear(tx, from, old); err != nil {
 			return false, err
@@ -110,9 +113,30 @@ func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
 		return false, err
 	}
 	if from.Entry != nil {
-		return old != nil, m.member(tx, from, parent, name)
+		err = m.member(tx, from, parent, name)
+	} else {
+		err = m.collection(tx, from)
 	}
-	return old != nil, m.collection(tx, from)
+	if err == nil && m.move {
+		err = dropLocks(tx, rq.Target)
+	}
+	return old != nil, err
+}
+
+// free checks the locks on both ends: what is replaced keeps its own.
+func (m *transfer) free(v *storage.View, old *Resource) error {
+	if m.move {
+		if err := m.rq.free(v, m.conds, m.rq.Target, touchSelf|touchMembers|touchBelow); err != nil {
+			return err
+		}
+	}
+	what := touchSelf
+	if old == nil {
+		what |= touchMembers
+	} else if old.Entry == nil {
+		what |= touchBelow
+	}
+	return m.rq.free(v, m.conds, m.to, what)
 }
 
 func (m *transfer) rights(from *Resource) error {

@@ -38,8 +38,6 @@ var webdav = Module{
 			w.Str(r.Entry.Modified.UTC().Format(time.RFC3339))
 			return nil
 		}},
-		{Name: elem.N("D:supportedlock"), On: Everything, All: true, Get: func(*Ask, *Resource, *elem.Writer) error { return nil }},
-		{Name: elem.N("D:lockdiscovery"), On: Everything, All: true, Get: func(*Ask, *Resource, *elem.Writer) error { return nil }},
 		{Name: elem.N("D:supported-report-set"), On: Everything, Get: getSupportedReports},
 		{Name: elem.N("D:supported-method-set"), On: Everything, Get: getSupportedMethods},
 		{Name: elem.N("D:current-user-principal"), On: Everything, Get: func(a *Ask, _ *Resource, w *elem.Writer) error {

@@ -128,8 +128,11 @@ func (rq *Request) mayMake(tx *storage.Tx, conds *conditions, types []xml.Name, 
 	} else if !errors.Is(err, storage.NotFound) {
 		return err
 	}
-	if t.Tree == nil || t.Owner == nil {
+	if t.Tree == nil {
 		return Fail(http.StatusForbidden, "no collections are made here")
+	}
+	if t.Owner == nil {
+		return errNowhere
 	}
 	if t.Owner.ID != rq.Actor.ID {
 		if _, err := rq.locateHome(v, t); err != nil {
@@ -156,6 +159,9 @@ func (rq *Request) mayMake(tx *storage.Tx, conds *conditions, types []xml.Name, 
 		return err
 	}
 	if err := rq.guard(v, conds, nil, nil); err != nil {
+		return err
+	}
+	if err := rq.free(v, conds, t, touchSelf|touchMembers); err != nil {
 		return err
 	}
 	return rq.checkTypes(types)

@@ -153,6 +153,9 @@ func proppatch(rq *Request, w http.ResponseWriter) error {
 		if err := res.need(storage.Properties); err != nil {
 			return err
 		}
+		if err := rq.free(&tx.View, conds, rq.Target, touchSelf); err != nil {
+			return err
+		}
 		if refused, err = rq.apply(tx, res, updates); err != nil {
 			return err
 		}

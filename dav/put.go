@@ -131,17 +131,23 @@ func (rq *Request) placeFor(v *storage.View, conds *conditions) (*Resource, stri
 	if err != nil {
 		return nil, "", err
 	}
-	if conds.none() {
-		return parent, name, nil
+	if !conds.none() {
+		if err := conds.check(old, false); err != nil {
+			return nil, "", err
+		}
+		self := parent
+		if old != nil {
+			self = rq.asMember(parent, old, t.Path())
+		}
+		if err := rq.checkIf(v, conds, self); err != nil {
+			return nil, "", err
+		}
 	}
-	if err := conds.check(old, false); err != nil {
-		return nil, "", err
+	what := touchSelf
+	if old == nil {
+		what |= touchMembers
 	}
-	self := parent
-	if old != nil {
-		self = rq.asMember(parent, old, t.Path())
-	}
-	return parent, name, rq.checkIf(v, conds, self)
+	return parent, name, rq.free(v, conds, t, what)
 }
 
 // notHere is 405 with what can be done.
@@ -215,7 +221,13 @@ func remove(rq *Request, w http.ResponseWriter) error {
 		if err := rq.guard(&tx.View, conds, r, r.Entry); err != nil {
 			return err
 		}
-		return rq.removeResource(tx, r)
+		if err := rq.free(&tx.View, conds, rq.Target, touchSelf|touchMembers|touchBelow); err != nil {
+			return err
+		}
+		if err := rq.removeResource(tx, r); err != nil {
+			return err
+		}
+		return dropLocks(tx, rq.Target)
 	})
 	if err != nil {
 		return rq.refused(w, conds, rq.wrap(err))

@@ -36,7 +36,7 @@ func New(cfg Config, store *storage.Store, people *account.Directory, log *slog.
 
 // modules are the server's own.
 func (s *Server) modules() []Module {
-	return []Module{webdav, extendedMKCOL, accessControl, principals, syncCollection, quota, calendarServer}
+	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, syncCollection, quota, calendarServer}
 }
 
 // Store returns the store, for modules.
