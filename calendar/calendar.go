@@ -1,21 +1,22 @@
 package calendar
 
 import (
-	"context"
-	"iter"
-	"time"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
 
 	"atrium/calendar/ics"
 	"atrium/calendar/query"
 	"atrium/calendar/recur"
 	"atrium/storage"
-	"atrium/storage/blob"
 )
 
 // Schema is the sort of collection that calendars are. Its Tally counts the bytes of objects.
-var Schema = storage.Schema{Code: 2, Name: "calendar"}
+var Schema = storage.Schema{Code: 2, Name: "calendar", Tally: tally}
 
 // Components are all that a calendar may take, also the default of Create.
+// The order is stored and only grows.
 var Components = []string{"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VAVAILABILITY"}
 
 // Settings is what a calendar is set to.
@@ -26,157 +27,200 @@ type Settings struct {
 	Transparent bool     // CALDAV:schedule-calendar-transp, RFC 6638 §9.1
 }
 
+const settingsVersion = 1
+
+// maxTimezone bounds a calendar's time zone, in bytes.
+const maxTimezone = 64 << 10
+
+func (s *Settings) encode() []byte {
+	var mask byte
+	for i, c := range Components {
+		if slices.Contains(s.Components, c) {
+			mask |= 1 << i
+		}
+	}
+	b := []byte{settingsVersion, mask, 0}
+	if s.Transparent {
+		b[2] = 1
+	}
+	b = appendString(b, s.Timezone)
+	return appendString(b, s.TimezoneID)
+}
+
 // SettingsOf returns a calendar's settings.
-func SettingsOf(c *storage.Collection) (Settings, error) { panic("being written") }
+func SettingsOf(c *storage.Collection) (Settings, error) {
+	s := Settings{Components: Components}
+	if len(c.Data) == 0 {
+		return s, nil
+	}
+	if len(c.Data) < 3 || c.Data[0] != settingsVersion {
+		return s, fmt.Errorf("settings of calendar %q: %w", c.Name, storage.Corrupt)
+	}
+	s.Components = nil
+	for i, name := range Components {
+		if c.Data[1]&(1<<i) != 0 {
+			s.Components = append(s.Components, name)
+		}
+	}
+	s.Transparent = c.Data[2]&1 != 0
+	d := decoder{b: c.Data[3:]}
+	s.Timezone, s.TimezoneID = d.string(), d.string()
+	if d.bad {
+		return s, fmt.Errorf("settings of calendar %q: %w", c.Name, storage.Corrupt)
+	}
+	return s, nil
+}
 
 // Zone returns the zone in which floating times and dates of the calendar are read; nil is UTC.
-func (s *Settings) Zone() *recur.Zone { panic("being written") }
+func (s *Settings) Zone() *recur.Zone {
+	if s.Timezone != "" {
+		if z, err := query.ZoneOf([]byte(s.Timezone)); err == nil {
+			return z
+		}
+	}
+	z, _ := recur.LoadZone(s.TimezoneID)
+	return z
+}
 
 // Configure changes a calendar's settings; change may refuse by an error.
 func Configure(tx *storage.Tx, id storage.CollectionID, change func(*Settings) error) error {
-	panic("being written")
+	c, err := tx.Collection(id)
+	if err != nil {
+		return err
+	}
+	s, err := SettingsOf(c)
+	if err != nil {
+		return err
+	}
+	if err := change(&s); err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	b := s.encode()
+	if slices.Equal(b, c.Data) {
+		return nil
+	}
+	return tx.SetData(id, b)
+}
+
+func (s *Settings) check() error {
+	if len(s.Timezone) > maxTimezone || len(s.TimezoneID) > 1024 {
+		return &ics.Error{Condition: ics.ValidData, Text: "the time zone is too large"}
+	}
+	if len(s.Components) == 0 {
+		return &ics.Error{Condition: ics.SupportedComponent, Text: "a calendar takes some component"}
+	}
+	for _, c := range s.Components {
+		if !slices.Contains(Components, c) {
+			return &ics.Error{Condition: ics.SupportedComponent, Text: fmt.Sprintf("no calendar takes %.40q", c)}
+		}
+	}
+	return nil
 }
 
 // Create makes a calendar; storage.Exists when the name is taken. Without
 // components it takes all of Components; an unknown one is SupportedComponent.
 // props are properties of the collection that all users see, as package dav packs them.
 func Create(tx *storage.Tx, name string, components []string, props map[string][]byte) (*storage.Collection, error) {
-	panic("being written")
+	s := Settings{Components: Components}
+	if len(components) > 0 {
+		s.Components = nil
+		for _, c := range components {
+			s.Components = append(s.Components, strings.ToUpper(c))
+		}
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	c, err := tx.Create(Schema.Code, name, s.encode())
+	if err != nil {
+		return nil, err
+	}
+	for p, v := range props {
+		if err := tx.SetProp(storage.PropKey{Collection: c.ID, Name: p}, v); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
+
+// madeDefaults is the record that says that an account had its default calendars.
+const madeDefaults = "calendar/defaults"
 
 // EnsureDefaults makes the calendars that a new account has, "calendar", "tasks" and
 // "notes", each for one kind of component as Apple's clients want it. It does
 // nothing when the account has any calendar or had them once. label packs a display name as
 // the property that package dav reads.
 func EnsureDefaults(tx *storage.Tx, label func(displayname string) (prop string, value []byte)) error {
-	panic("being written")
+	if _, err := tx.Record(madeDefaults); err == nil {
+		return nil
+	}
+	have, err := tx.Collections(Schema.Code)
+	if err != nil || len(have) > 0 {
+		return err
+	}
+	for _, d := range []struct{ name, component, label string }{
+		{"calendar", "VEVENT", "Calendar"},
+		{"tasks", "VTODO", "Tasks"},
+		{"notes", "VJOURNAL", "Notes"},
+	} {
+		prop, value := label(d.label)
+		if _, err := Create(tx, d.name, []string{d.component}, map[string][]byte{prop: value}); err != nil {
+			return err
+		}
+	}
+	return tx.SetRecord(madeDefaults, []byte{1})
 }
 
-// Entry is what listings and sync show of an object; it comes from the row alone.
-type Entry struct {
-	Num         storage.Num
-	Object      storage.ObjectID
-	Name        string // last segment of its path, unescaped
-	UID         string
-	ETag        string    // without quotes
-	ScheduleTag string    // without quotes; "" when it is no scheduling object (RFC 6638 §3.2.10)
-	Component   string    // "VEVENT"
-	Size        int64     // bytes
-	Modified    time.Time // UTC, in seconds
-	Modseq      uint64
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// Options bound what Prepare takes.
-type Options struct {
-	Limits    ics.Limits
-	Attendees int // at most in one component; 0: no limit
+// decoder reads what append… wrote. After a failure it is bad and returns zeros.
+type decoder struct {
+	b   []byte
+	bad bool
 }
 
-// DefaultOptions returns options that take all that clients are known to send.
-func DefaultOptions() Options { return Options{Limits: ics.DefaultLimits(), Attendees: 2000} }
-
-// Object is iCalendar that may be stored.
-type Object struct {
-	Raw         []byte
-	Calendar    *ics.Calendar
-	UID         string
-	Component   string
-	ETag        string
-	ScheduleTag string // to be set by who does scheduling, before Put
+func (d *decoder) uint() uint64 {
+	n, k := binary.Uvarint(d.b)
+	if k <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[k:]
+	return n
 }
 
-// Prepare parses and validates a calendar object resource, files its body when that is too
-// large to live inline, and computes what the index will hold. It keeps raw. Call
-// Release when the Update is over. Errors are *ics.Error, or of the blob store.
-func Prepare(ctx context.Context, blobs blob.Store, raw []byte, opts Options) (*Object, error) {
-	panic("being written")
+func (d *decoder) int() int64 {
+	n, k := binary.Varint(d.b)
+	if k <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[k:]
+	return n
 }
 
-// Release lets go of what Prepare filed and Put did not use.
-func (o *Object) Release() {}
+func (d *decoder) byte() byte { return first(d.bytes(1)) }
 
-// Condition is what must hold for a write to happen, checked in its
-// transaction. The zero Condition always holds.
-type Condition struct {
-	Match       []string // If-Match: one of these ETags, without quotes; "*": any object
-	NoneMatch   []string // If-None-Match: none of these; "*": no object
-	ScheduleTag string   // If-Schedule-Tag-Match (RFC 6638 §3.3)
+func first(b []byte) byte {
+	if len(b) == 0 {
+		return 0
+	}
+	return b[0]
 }
 
-// Put stores an object under a name. A Condition that does not hold is
-// storage.Conflict. Otherwise errors are *ics.Error: SupportedComponent, or
-// NoUIDConflict when another name has the UID (Other) or the name has another UID.
-func Put(tx *storage.Tx, id storage.CollectionID, name string, o *Object, cond Condition) (e Entry, created bool, err error) {
-	panic("being written")
+func (d *decoder) bytes(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	b := d.b[:n]
+	d.b = d.b[n:]
+	return b
 }
 
-// Delete removes an object; storage.NotFound, storage.Conflict.
-func Delete(tx *storage.Tx, id storage.CollectionID, name string, cond Condition) (Entry, error) {
-	panic("being written")
-}
-
-// Copy copies an object to a name in the same account, Move moves it with its properties. With
-// overwrite an object that has the name is replaced (replaced tells), without
-// it is storage.Exists. Other errors are those of Put.
-func Copy(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string, overwrite bool) (e Entry, replaced bool, err error) {
-	panic("being written")
-}
-
-// Move is like Copy, and removes the original.
-func Move(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string, overwrite bool) (e Entry, replaced bool, err error) {
-	panic("being written")
-}
-
-// ByName returns the entry of a name; storage.NotFound.
-func ByName(v *storage.View, id storage.CollectionID, name string) (Entry, error) {
-	panic("being written")
-}
-
-// ByUID returns the entry of a UID; storage.NotFound.
-func ByUID(v *storage.View, id storage.CollectionID, uid string) (Entry, error) {
-	panic("being written")
-}
-
-// Entries yields all entries of a calendar in the order of their Num.
-func Entries(t *storage.Table) iter.Seq[Entry] { panic("being written") }
-
-// Data returns an object's octets.
-func Data(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
-	panic("being written")
-}
-
-// Delta is what changed in a calendar between two modseqs.
-type Delta struct {
-	Changed []Entry
-	Gone    []string // names that exist no more
-	Modseq  uint64
-	More    bool
-}
-
-// Changes returns what changed since a modseq; see storage.View.Changes.
-func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) (Delta, error) {
-	panic("being written")
-}
-
-// Match is an entry that Query found.
-type Match struct {
-	Entry
-	load func() ([]byte, *ics.Calendar, error)
-}
-
-// Data returns the object's octets, Calendar the parsed object, both only within the loop over Query.
-func (m *Match) Data() ([]byte, error) { panic("being written") }
-
-// Calendar returns the parsed object.
-func (m *Match) Calendar() (*ics.Calendar, error) { panic("being written") }
-
-// Query yields the objects that match a filter, by Num ascending. Floating times are read in zone.
-// A failure is yielded once, as the last.
-func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.CollectionID, f *query.Filter, zone *recur.Zone) iter.Seq2[*Match, error] {
-	panic("being written")
-}
-
-// FreeBusy returns the merged busy time of a calendar in a range.
-func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage.CollectionID, r query.Range, zone *recur.Zone) ([]query.Busy, error) {
-	panic("being written")
-}
+func (d *decoder) string() string { return string(d.bytes(d.uint())) }

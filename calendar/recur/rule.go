@@ -291,3 +291,10 @@ func (r *Rule) neverADate() bool {
 	}
 	return bits.TrailingZeros32(r.mdays) > longest
 }
+
+// WithUntil returns a copy of the rule with another UNTIL.
+func (r *Rule) WithUntil(t Time) *Rule {
+	c := *r
+	c.Until, c.HasUntil = t, true
+	return &c
+}

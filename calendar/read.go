@@ -1,0 +1,63 @@
+package calendar
+
+import (
+	"iter"
+
+	"atrium/storage"
+)
+
+// Entries yields all entries of a calendar in the order of their Num.
+func Entries(t *storage.Table) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, row := range t.Rows(0, t.Len()) {
+			if e, err := decodeRow(row); err == nil && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// Delta is what changed in a calendar between two modseqs.
+type Delta struct {
+	Changed []Entry
+	Gone    []string // names that exist no more
+	Modseq  uint64
+	More    bool
+}
+
+// Changes returns what changed since a modseq; see storage.View.Changes. A name
+// that was removed and is there again is changed, not gone.
+func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) (Delta, error) {
+	c, err := v.Changes(id, since, limit)
+	if err != nil {
+		return Delta{}, err
+	}
+	d := Delta{Modseq: c.Modseq, More: c.More}
+	for _, n := range c.Changed {
+		row, err := v.Row(id, n)
+		if err != nil {
+			return Delta{}, err
+		}
+		e, err := decodeRow(row)
+		if err != nil {
+			return Delta{}, err
+		}
+		d.Changed = append(d.Changed, e)
+	}
+	seen := map[string]bool{}
+	for _, g := range c.Gone {
+		name := string(g.Note)
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		e, err := lookup(v, id, wordKey(nameTag, name))
+		if err != nil {
+			return Delta{}, err
+		}
+		if e == nil {
+			d.Gone = append(d.Gone, name)
+		}
+	}
+	return d, nil
+}
