@@ -89,6 +89,14 @@ func (rq *Request) MakeCollection(w http.ResponseWriter, types []xml.Name, respo
 	for _, p := range props {
 		updates = append(updates, update{raw: p})
 	}
+	// DAVx5 sends DAV:resourcetype in MKCALENDAR too.
+	asked, updates, err := takeTypes(updates)
+	if err != nil {
+		return err
+	}
+	if asked != nil {
+		types = asked
+	}
 	return rq.makeCollection(w, types, response, updates)
 }
 

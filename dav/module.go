@@ -206,6 +206,8 @@ func compareFeatures(a, b string) int {
 			return -1
 		}
 		return 1
+	} else if na {
+		return strings.Compare(a, b)
 	}
 	return 0
 }
