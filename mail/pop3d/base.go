@@ -1,0 +1,153 @@
+package pop3d
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail"
+)
+
+// base has the commands of RFC 1939 but the optional ones.
+var base = extension{name: "POP3", rfc: "1939", commands: []command{
+	{name: "QUIT", states: authorization | transaction, run: (*session).doQuit},
+	{name: "STAT", states: transaction, run: (*session).doStat},
+	{name: "LIST", states: transaction, max: 1, run: (*session).doList},
+	{name: "RETR", states: transaction, min: 1, max: 1, run: (*session).doRetr},
+	{name: "DELE", states: transaction, min: 1, max: 1, run: (*session).doDele},
+	{name: "NOOP", states: transaction, run: (*session).doNoop},
+	{name: "RSET", states: transaction, run: (*session).doRset},
+}}
+
+// left is the number of messages that are not marked as deleted, and their bytes.
+func (d *drop) left() (int, int64) { return d.snap.Len() - len(d.deleted), d.snap.Size - d.gone }
+
+// doStat answers from the mailbox's head alone (RFC 1939 §5).
+func (s *session) doStat([]string) error {
+	n, size := s.drop.left()
+	s.text("+OK ", strconv.Itoa(n), " ", strconv.FormatInt(size, 10))
+	return nil
+}
+
+func (s *session) doList(args []string) error {
+	if len(args) == 1 {
+		pos, ok := s.number(args[0])
+		if !ok {
+			s.text(noMessage)
+			return nil
+		}
+		m := s.drop.snap.At(pos)
+		s.text("+OK ", strconv.Itoa(pos+1), " ", strconv.FormatInt(m.Size, 10))
+		return nil
+	}
+	n, size := s.drop.left()
+	s.text("+OK ", strconv.Itoa(n), " messages (", strconv.FormatInt(size, 10), " octets)")
+	return s.list(func(b []byte, m *mail.Message) []byte { return strconv.AppendInt(b, m.Size, 10) })
+}
+
+// list writes a line for each message that is not marked as deleted: its number and
+// what format appends.
+func (s *session) list(format func([]byte, *mail.Message) []byte) error {
+	for pos, m := range s.drop.snap.Messages(0, s.drop.snap.Len()) {
+		if len(s.drop.deleted) > 0 && s.drop.deleted[pos] {
+			continue
+		}
+		b := s.c.AvailableBuffer(64)
+		b = strconv.AppendInt(b, int64(pos)+1, 10)
+		b = format(append(b, ' '), &m)
+		if _, err := s.c.Write(append(b, '\r', '\n')); err != nil {
+			return &cutShort{err}
+		}
+	}
+	s.text(".")
+	return nil
+}
+
+// doDele marks a message; QUIT removes it.
+func (s *session) doDele(args []string) error {
+	pos, ok := s.number(args[0])
+	if !ok {
+		s.text(noMessage)
+		return nil
+	}
+	d := s.drop
+	if d.deleted == nil {
+		d.deleted = map[int]bool{}
+	}
+	d.deleted[pos] = true
+	m := d.snap.At(pos)
+	d.gone += m.Size
+	s.text("+OK Message will be deleted")
+	return nil
+}
+
+func (s *session) doNoop([]string) error {
+	s.text("+OK")
+	return nil
+}
+
+func (s *session) doRset([]string) error {
+	s.drop.deleted, s.drop.gone = nil, 0
+	s.text("+OK ", strconv.Itoa(s.drop.snap.Len()), " messages")
+	return nil
+}
+
+// doQuit is the update state: what was marked is removed now, in batches, or in
+// the worst case in part (RFC 1939 §6). The lock ends before the answer, so that
+// the client may come back at once.
+func (s *session) doQuit([]string) error {
+	s.quit = true
+	if s.state == authorization {
+		s.text("+OK Bye")
+		return nil
+	}
+	d := s.drop
+	var err error
+	if len(d.deleted) > 0 {
+		_, err = d.box.Remove(s.c.Context(), d.key.id, d.uids())
+	}
+	s.unlockDrop()
+	if err != nil {
+		s.c.Log().Error("messages not deleted", "error", err)
+		s.text("-ERR [SYS/TEMP] Some deleted messages were not removed")
+		return nil
+	}
+	s.text("+OK Bye")
+	return nil
+}
+
+// uids are those of the messages that are marked as deleted.
+func (d *drop) uids() (set imap.UIDSet) {
+	for pos, m := range d.snap.Messages(0, d.snap.Len()) {
+		if d.deleted[pos] {
+			set = appendUID(set, m.UID)
+		}
+	}
+	return set
+}
+
+// appendUID adds a UID, mostly one above all others.
+func appendUID(set imap.UIDSet, uid imap.UID) imap.UIDSet {
+	if n := len(set); n > 0 && set[n-1].Stop+1 == uid {
+		set[n-1].Stop = uid
+		return set
+	}
+	return append(set, imap.UIDRange{Start: uid, Stop: uid})
+}
+
+// markSeen keeps that messages were fetched, when the policy says so: also after
+// a connection that was lost, for the client has them.
+func (s *session) markSeen() {
+	d := s.drop
+	if len(d.fetched) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context()), time.Minute)
+	defer cancel()
+	_, err := d.box.SetFlags(ctx, d.key.id, d.fetched, mail.FlagChange{Op: mail.AddFlags, Flags: []imap.Flag{imap.FlagSeen}})
+	if err != nil {
+		s.c.Log().Warn("fetched messages not marked as seen", "error", err)
+	}
+}

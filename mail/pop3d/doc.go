@@ -1,0 +1,20 @@
+// Package pop3d serves POP3 (RFC 1939) over the mailboxes of package mail.
+//
+// # Nouns
+//
+// A Server holds a session on each connection. A session is in a state:
+// authorization, then transaction. A drop is the mailbox as it was at login, with the
+// lock on it: message numbers are positions in it. An extension is a
+// value that brings capabilities and commands; the list of extensions is the
+// table of contents.
+//
+// # Rules
+//
+// A drop has one session at a time; the lock ends with the connection, IMAP and deliveries
+// go on beside it. Nothing is removed before QUIT, and nothing at all when
+// the connection ends without one. Bodies are streamed: lines end in CRLF and
+// dots are stuffed whatever was stored. STAT, LIST and UIDL look at rows alone. A
+// UIDL is made of the UID and the mailbox's UIDVALIDITY, which never come back.
+//
+// Start reading at session.serve and extensions.
+package pop3d
