@@ -17,7 +17,7 @@ type Config struct {
 
 	Memory          int           // argon2id memory, KiB
 	Passes          int           // argon2id passes over it
-	ScramIterations int           // PBKDF2 iterations of SCRAM keys; 0: none are kept, SCRAM is not offered
+	ScramIterations int           // PBKDF2 iterations of SCRAM keys; 0: none are kept, SCRAM is not offered; Cyrus' library, which mbsync and others use, refuses more than 65536
 	Hashes          int           // password hashes computed at once; each takes Memory
 	HashWait        time.Duration // how long a login waits for its turn at most
 	Remember        time.Duration // how long a verified password is remembered in memory; 0: not at all
@@ -34,7 +34,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Domain: "localhost", Separators: "+",
-		Memory: 19 * 1024, Passes: 2, ScramIterations: 100_000,
+		Memory: 19 * 1024, Passes: 2, ScramIterations: 60_000,
 		Hashes: min(4, runtime.NumCPU()), HashWait: 10 * time.Second,
 		Remember: time.Hour,
 		Delay:    250 * time.Millisecond, MaxDelay: 8 * time.Second, LockAfter: 20, LockFor: 10 * time.Minute,
