@@ -10,12 +10,15 @@ Port $IMAP_PORT
 User user4
 Pass $PASS
 SSLType None
+
 IMAPStore far
 Account a
+
 MaildirStore near
 Path $dir/mail/
 Inbox $dir/mail/INBOX
 SubFolders Verbatim
+
 Channel c
 Far :far:
 Near :near:

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+
+	"atrium/dav"
+	"atrium/dav/caldav"
+	"atrium/dav/carddav"
+	"atrium/dav/files"
+	"atrium/mail/auth"
+	"atrium/mail/conn"
+	"atrium/mail/delivery"
+	"atrium/mail/imapd"
+	"atrium/mail/pop3d"
+	"atrium/mail/smtpd"
+)
+
+// lineServer is what the servers of the line protocols have in common.
+type lineServer interface {
+	Serve(l net.Listener, implicitTLS bool) error
+	Shutdown(ctx context.Context) error
+	Stats() conn.Stats
+}
+
+// line is one of them with its name.
+type line struct {
+	name string
+	lineServer
+}
+
+// open opens every listener that the configuration names.
+func (s *server) open() error {
+	cert, err := s.certificate()
+	if err != nil {
+		return err
+	}
+	lineTLS := conn.TLS(cert.Certificate)
+	if err := s.openMail(lineTLS); err != nil {
+		return err
+	}
+	return s.openWeb(conn.TLS(cert.Certificate))
+}
+
+// door is a server with the keys of its listeners.
+type door struct {
+	name  string
+	plain []string // addresses that begin in plain text
+	tls   []string // addresses that begin with TLS
+	new   func() (lineServer, error)
+}
+
+func (s *server) openMail(t *tls.Config) error {
+	deliverer, err := delivery.New(s.mail, s.dir, s.cfg.Delivery, s.log)
+	if err != nil {
+		return err
+	}
+	who := auth.New(s.dir, s.cfg.Auth, s.log)
+	l := &s.cfg.Listen
+	smtp := func(d smtpd.Dialect, c smtpd.Config) func() (lineServer, error) {
+		return func() (lineServer, error) { return smtpd.New(d, c, deliverer, who, t, s.log) }
+	}
+	for _, d := range []door{
+		{"smtp", l.SMTP, nil, smtp(smtpd.SMTP, s.cfg.SMTP)},
+		{"submission", l.Submission, l.Submissions, smtp(smtpd.Submission, s.cfg.SMTP)},
+		{"lmtp", l.LMTP, nil, smtp(smtpd.LMTP, s.cfg.LMTP)},
+		{"imap", l.IMAP, l.IMAPS, func() (lineServer, error) { return imapd.New(s.mail, who, s.cfg.IMAP, t, s.log) }},
+		{"pop3", l.POP3, l.POP3S, func() (lineServer, error) { return pop3d.New(s.mail, who, s.cfg.POP3, t, s.log) }},
+	} {
+		if len(d.plain)+len(d.tls) == 0 {
+			continue
+		}
+		srv, err := d.new()
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
+		s.lines = append(s.lines, line{d.name, srv})
+		if err := s.listen(d.name, d.plain, func(l net.Listener) error { return srv.Serve(l, false) }); err != nil {
+			return err
+		}
+		if err := s.listen(d.name+"s", d.tls, func(l net.Listener) error { return srv.Serve(l, true) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) openWeb(t *tls.Config) error {
+	l := &s.cfg.Listen
+	if len(l.HTTP)+len(l.HTTPS) > 0 {
+		face := newDAV(s.house)
+		if err := s.http("http", l.HTTP, face.HTTP(nil), false); err != nil {
+			return err
+		}
+		if err := s.http("https", l.HTTPS, face.HTTP(t), true); err != nil {
+			return err
+		}
+	}
+	return s.http("metrics", l.Metrics, s.metrics(), false)
+}
+
+// newDAV is the HTTP face with all its modules.
+func newDAV(h *house) *dav.Server {
+	modules := caldav.Modules(h.store, h.cfg.CalDAV)
+	modules = append(modules, carddav.Module(h.store, h.cfg.CardDAV), files.Module(h.store, h.cfg.DAV.MaxFile))
+	return dav.New(h.cfg.DAV, h.store, h.dir, h.log, modules...)
+}

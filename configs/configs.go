@@ -1,0 +1,237 @@
+package configs
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"atrium/dav"
+	"atrium/dav/caldav"
+	"atrium/dav/carddav"
+	"atrium/mail"
+	"atrium/mail/auth"
+	"atrium/mail/delivery"
+	"atrium/mail/imapd"
+	"atrium/mail/pop3d"
+	"atrium/mail/smtpd"
+	"atrium/storage"
+	"atrium/storage/account"
+	"atrium/storage/embedded"
+)
+
+// DefaultPath is where the server and its commands look for the file.
+const DefaultPath = "/etc/atrium/atrium.toml"
+
+// Example is the annotated example file.
+//
+//go:embed atrium.toml
+var Example string
+
+// Config is the configuration of the whole program.
+type Config struct {
+	Domain   string // the default domain: bare names log in under it
+	Data     string // folder of the store
+	Hostname string // the server's own name, in greetings and certificates; default: mail.DOMAIN
+
+	Listen    Listen
+	TLS       TLS
+	Log       Log
+	Shutdown  time.Duration // how long connections may take to end at most
+	Engine    embedded.Config
+	Storage   storage.Config
+	Passwords account.Config
+	Auth      auth.Config
+	Mail      mail.Config
+	Delivery  delivery.Config
+	IMAP      imapd.Config
+	POP3      pop3d.Config
+	SMTP      smtpd.Config
+	LMTP      smtpd.Config
+	DAV       dav.Config
+	CalDAV    caldav.Config  `toml:"caldav"`
+	CardDAV   carddav.Config `toml:"carddav"`
+}
+
+// Listen says where each protocol listens: "host:port", ":port" for all
+// addresses, or "unix:/path". An empty list switches a listener off.
+type Listen struct {
+	SMTP        []string // mail from other servers, STARTTLS
+	Submission  []string // mail from users, STARTTLS
+	Submissions []string // mail from users, TLS from the start
+	LMTP        []string // mail from another server on this machine or network
+	IMAP        []string // STARTTLS
+	IMAPS       []string
+	POP3        []string // STARTTLS
+	POP3S       []string
+	HTTP        []string // CalDAV and CardDAV in plain text: for a proxy in front or tests
+	HTTPS       []string
+	Metrics     []string // Prometheus; anyone who reaches it may read it
+}
+
+// TLS says which certificate the listeners use.
+type TLS struct {
+	Cert string // PEM file with the chain; empty: one by an authority of the server's own
+	Key  string
+}
+
+// Log says what is logged to the standard error, and how.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text or json
+}
+
+// Default returns the configuration that holds where a file says nothing.
+func Default() Config {
+	c := Config{
+		Data: "/var/lib/atrium",
+		Listen: Listen{
+			SMTP: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
+			IMAP: []string{":143"}, IMAPS: []string{":993"}, POP3: []string{":110"}, POP3S: []string{":995"},
+			HTTPS: []string{":443"},
+		},
+		Log:       Log{Level: "info", Format: "text"},
+		Shutdown:  20 * time.Second,
+		Engine:    embedded.DefaultConfig(),
+		Storage:   storage.DefaultConfig(),
+		Passwords: account.DefaultConfig(),
+		Auth:      auth.DefaultConfig(),
+		Mail:      mail.DefaultConfig(),
+		Delivery:  delivery.DefaultConfig(),
+		IMAP:      imapd.DefaultConfig(),
+		POP3:      pop3d.DefaultConfig(),
+		SMTP:      smtpd.DefaultConfig(),
+		LMTP:      smtpd.DefaultConfig(),
+		DAV:       dav.DefaultConfig(),
+		CalDAV:    caldav.DefaultConfig(),
+		CardDAV:   carddav.DefaultConfig(),
+	}
+	return c
+}
+
+// Load reads a file over the defaults and validates the whole. The error names
+// every mistake with its key, a line each.
+func Load(path string) (Config, error) {
+	c := Default()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
+	if err := c.Parse(string(b)); err != nil {
+		return c, fmt.Errorf("configuration %s:\n%w", path, err)
+	}
+	return c, nil
+}
+
+// Parse reads a TOML text over c and validates the whole.
+func (c *Config) Parse(text string) error {
+	err := bind(text, c)
+	c.fill()
+	return errors.Join(err, c.Validate())
+}
+
+// fill derives what was left out.
+func (c *Config) fill() {
+	if c.Hostname == "" && c.Domain != "" {
+		c.Hostname = "mail." + c.Domain
+	}
+	c.Passwords.Domain = c.Domain
+	if c.Hostname != "" {
+		c.SMTP.Hostname, c.LMTP.Hostname, c.Delivery.Hostname = c.Hostname, c.Hostname, c.Hostname
+	}
+	if len(c.Listen.LMTP) == 0 && c.Data != "" {
+		c.Listen.LMTP = []string{"unix:" + filepath.Join(c.Data, "lmtp.sock")}
+	}
+}
+
+// ControlSocket is where the running server is administered.
+func (c *Config) ControlSocket() string { return filepath.Join(c.Data, "control.sock") }
+
+// Listeners returns each listener's key and addresses.
+func (l *Listen) Listeners() map[string][]string {
+	return map[string][]string{
+		"smtp": l.SMTP, "submission": l.Submission, "submissions": l.Submissions, "lmtp": l.LMTP,
+		"imap": l.IMAP, "imaps": l.IMAPS, "pop3": l.POP3, "pop3s": l.POP3S, "http": l.HTTP, "https": l.HTTPS, "metrics": l.Metrics,
+	}
+}
+
+// Validate reports all mistakes at once.
+func (c *Config) Validate() (err error) {
+	bad := func(format string, args ...any) { err = errors.Join(err, fmt.Errorf(format, args...)) }
+	switch {
+	case c.Domain == "":
+		bad(`domain: missing; it is what follows the @ in your addresses, such as "example.org"`)
+	case strings.ContainsAny(c.Domain, "@ /"):
+		bad("domain: %q is no domain name", c.Domain)
+	}
+	if c.Data == "" {
+		bad("data: missing; it is the folder that holds everything")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls: cert and key go together")
+	}
+	if c.Shutdown < time.Second {
+		bad("shutdown: %v, at least 1s is needed", c.Shutdown)
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("log.level: %q, must be debug, info, warn or error", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		bad("log.format: %q, must be text or json", c.Log.Format)
+	}
+	err = errors.Join(err, c.Listen.validate(), c.parts())
+	return err
+}
+
+func (l *Listen) validate() (err error) {
+	used := map[string]string{}
+	for key, list := range l.Listeners() {
+		for _, a := range list {
+			if other := used[a]; other != "" && !strings.HasSuffix(a, ":0") {
+				err = errors.Join(err, fmt.Errorf("listen.%s: %s is taken by listen.%s", key, a, other))
+			}
+			used[a] = key
+			if path, ok := strings.CutPrefix(a, "unix:"); ok {
+				if path == "" {
+					err = errors.Join(err, fmt.Errorf("listen.%s: %q names no socket", key, a))
+				}
+				continue
+			}
+			if _, _, e := net.SplitHostPort(a); e != nil {
+				err = errors.Join(err, fmt.Errorf(`listen.%s: %q, must be "host:port", ":port" or "unix:/path"`, key, a))
+			}
+		}
+	}
+	return err
+}
+
+// parts validates the packages' own settings.
+func (c *Config) parts() error {
+	return errors.Join(
+		section("engine", c.Engine.Validate()), section("storage", c.Storage.Validate()), section("passwords", c.Passwords.Validate()),
+		section("auth", c.Auth.Validate()), section("mail", c.Mail.Validate()), section("delivery", c.Delivery.Validate()),
+		section("imap", c.IMAP.Validate()), section("pop3", c.POP3.Validate()), section("smtp", c.SMTP.Validate()),
+		section("lmtp", c.LMTP.Validate()), section("dav", c.DAV.Validate()),
+	)
+}
+
+// section puts a section's name before the mistakes of a package's configuration.
+func section(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var out error
+	for _, line := range strings.Split(err.Error(), "\n") {
+		if !strings.HasPrefix(line, name+".") {
+			line = name + "." + line
+		}
+		out = errors.Join(out, errors.New(line))
+	}
+	return out
+}
