@@ -21,12 +21,13 @@ type Message struct {
 	env      *Envelope
 	spool    blob.Spool
 	trace    int64 // bytes of the trace lines
+	path     int64 // of them, Return-Path
 	prepared *mail.Prepared
 }
 
 // Open begins a message: its content is to be written to it. The trace lines are there already.
 func (d *Deliverer) Open(ctx context.Context, e *Envelope) (*Message, error) {
-	trace := d.trace(e)
+	trace, path := d.trace(e)
 	spool, err := d.mail.Storage().Blobs().Spool(ctx, d.cfg.MaxMessage+int64(len(trace)))
 	if err != nil {
 		return nil, fmt.Errorf("message %s: %w", e.ID, err)
@@ -35,7 +36,7 @@ func (d *Deliverer) Open(ctx context.Context, e *Envelope) (*Message, error) {
 		spool.Release()
 		return nil, fmt.Errorf("message %s: %w", e.ID, err)
 	}
-	return &Message{d: d, env: e, spool: spool, trace: int64(len(trace))}, nil
+	return &Message{d: d, env: e, spool: spool, trace: int64(len(trace)), path: int64(path)}, nil
 }
 
 // Write takes content, CRLF at the ends of its lines. It fails with
@@ -50,6 +51,30 @@ func (m *Message) Size() int64 { return m.spool.Size() }
 
 // Envelope is what Open was given.
 func (m *Message) Envelope() *Envelope { return m.env }
+
+// Stamp puts header fields, whole and with their CR LF, on top of the message,
+// below Return-Path. The content is whole by then.
+func (m *Message) Stamp(ctx context.Context, fields []byte) error {
+	spool, err := m.d.mail.Storage().Blobs().Spool(ctx, 0)
+	if err != nil {
+		return fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	_, err = io.Copy(spool, io.NewSectionReader(m.spool, 0, m.path))
+	if err == nil {
+		_, err = spool.Write(fields)
+	}
+	if err == nil {
+		_, err = io.Copy(spool, io.NewSectionReader(m.spool, m.path, m.spool.Size()-m.path))
+	}
+	if err != nil {
+		spool.Release()
+		return fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	m.spool.Release()
+	m.spool = spool
+	m.trace += int64(len(fields))
+	return nil
+}
 
 // Close ends the message and frees what it holds, delivered or not.
 func (m *Message) Close() {

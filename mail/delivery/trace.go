@@ -27,12 +27,14 @@ type Envelope struct {
 }
 
 // trace returns the lines that final delivery puts on top: Return-Path and
-// Received (RFC 5321 §4.4).
-func (d *Deliverer) trace(e *Envelope) []byte {
-	b := make([]byte, 0, 512)
+// Received (RFC 5321 §4.4), and the length of the first.
+func (d *Deliverer) trace(e *Envelope) (b []byte, path int) {
+	b = make([]byte, 0, 512)
 	b = append(b, "Return-Path: <"...)
 	b = append(b, clean(e.From)...)
-	b = append(b, ">\r\nReceived: from "...)
+	b = append(b, ">\r\n"...)
+	path = len(b)
+	b = append(b, "Received: from "...)
 	b = append(b, clean(e.Helo)...)
 	if e.Helo == "" {
 		b = append(b, "localhost"...)
@@ -59,7 +61,7 @@ func (d *Deliverer) trace(e *Envelope) []byte {
 	}
 	b = append(b, ";\r\n\t"...)
 	b = e.Time.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 -0700")
-	return append(b, "\r\n"...)
+	return append(b, "\r\n"...), path
 }
 
 // literal writes an address literal, RFC 5321 §4.1.3.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"atrium/mail/authres"
 	"atrium/mail/conn"
 	"atrium/mail/delivery"
 	"atrium/storage/blob"
@@ -27,8 +28,12 @@ func (s *session) begin() (*content, error) {
 		return nil, err
 	}
 	c := &content{message: m, to: m}
-	if s.server.dialect == Submission {
-		c.to = &header{to: m, host: s.server.cfg.Hostname, now: m.Envelope().Time}
+	host := s.server.cfg.Hostname
+	switch s.server.dialect {
+	case Submission:
+		c.to = &header{to: m, edit: func(h []byte) []byte { return complete(h, host, m.Envelope().Time) }}
+	case SMTP:
+		c.to = &header{to: m, edit: func(h []byte) []byte { return authres.Strip(h, host) }}
 	}
 	return c, nil
 }
@@ -103,6 +108,9 @@ func (s *session) complete(strict bool) reply {
 	case c.err != nil:
 		return s.toEach(s.unfit(c.err), len(routes))
 	}
+	if err := s.checked(c.message); err != nil {
+		return s.toEach(s.failure(err), len(routes))
+	}
 	results := c.message.Deliver(s.c.Context())
 	s.note(results)
 	if s.server.dialect != LMTP {
@@ -112,6 +120,22 @@ func (s *session) complete(strict bool) reply {
 		s.send(s.result(r.Err))
 	}
 	return answered
+}
+
+// checked shows the message to the checkers. What they find out goes on top of it.
+func (s *session) checked(m *delivery.Message) error {
+	var fields []byte
+	for _, c := range s.server.checkers {
+		more, err := c.Check(s.c.Context(), m)
+		if err != nil {
+			return err
+		}
+		fields = append(fields, more...)
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return m.Stamp(s.c.Context(), fields)
 }
 
 // unfit answers content that could not be taken in.

@@ -20,14 +20,25 @@ type Server struct {
 	cfg      Config
 	delivery *delivery.Deliverer
 	auth     *auth.Authenticator // nil when the dialect has no log-in
+	checkers []Checker
 	conns    *conn.Server
 	registry *registry
 	limit    int // of a command line, the longest that any command may have
 }
 
+// Checker looks at messages that come by SMTP before they are delivered: who
+// sent them (SPF, DKIM, DMARC), what is in them.
+type Checker interface {
+	// Check returns whole header fields with their CR LF to be put on top of the
+	// message (authres.AppendField makes one). An error refuses the message, a
+	// *delivery.Refusal for good and with its words, others for now. The message's
+	// Envelope has the client's address and name, and the sender's.
+	Check(ctx context.Context, m *delivery.Message) (fields []byte, err error)
+}
+
 // New returns a Server. a is needed for Submission alone; tlsConfig is for
-// STARTTLS and implicit TLS, nil when there is none.
-func New(d Dialect, cfg Config, to *delivery.Deliverer, a *auth.Authenticator, tlsConfig *tls.Config, log *slog.Logger) (*Server, error) {
+// STARTTLS and implicit TLS, nil when there is none; checkers are for SMTP.
+func New(d Dialect, cfg Config, to *delivery.Deliverer, a *auth.Authenticator, tlsConfig *tls.Config, log *slog.Logger, checkers ...Checker) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", d, err)
 	}
@@ -39,7 +50,9 @@ func New(d Dialect, cfg Config, to *delivery.Deliverer, a *auth.Authenticator, t
 		}
 		s.auth = a
 		s.limit = max(s.limit, auth.MaxResponse+64)
-	case SMTP, LMTP:
+	case SMTP:
+		s.checkers = checkers
+	case LMTP:
 	default:
 		return nil, fmt.Errorf("smtpd: there is no dialect %q", d)
 	}

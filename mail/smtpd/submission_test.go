@@ -12,7 +12,9 @@ import (
 // fixed feeds a message in pieces through a header and returns what comes out.
 func fixed(t testing.TB, in string, size int) (string, error) {
 	var out bytes.Buffer
-	h := &header{to: &out, host: "mx.example.org", now: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)}
+	h := &header{to: &out, edit: func(h []byte) []byte {
+		return complete(h, "mx.example.org", time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC))
+	}}
 	for p := []byte(in); len(p) > 0; {
 		n := min(size, len(p))
 		if _, err := h.Write(p[:n]); err != nil {

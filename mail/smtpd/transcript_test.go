@@ -587,7 +587,7 @@ func TestLimits(t *testing.T) {
 		R: x`+fits+`.\r\nNOOP\r\n
 		S: 552 5.3.4 Message is larger than the limit
 		S: 250 2.0.0 Ok
-		R: MAIL FROM:<>\r\nRCPT TO:<user1@example.org>\r\nBDAT 65537\r\nx`+fits+`BDAT 0 LAST\r\n
+		R: MAIL FROM:<>\r\nRCPT TO:<user1@example.org>\r\nBDAT 65538\r\n\r\n`+fits+`BDAT 0 LAST\r\n
 		S: 250 2.1.0 Ok
 		S: 250 2.1.5 Ok
 		S: 552 5.3.4 Message is larger than the limit
