@@ -211,6 +211,44 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestAhead: the zeros ahead of the records are no part of the log.
+func TestAhead(t *testing.T) {
+	dir := t.TempDir()
+	var want []string
+	for round := range 3 {
+		cfg := small()
+		cfg.SegmentSize = 2 << 20
+		var got []string
+		l, err := Open(dir, cfg, Position{}, func(p []byte, _ Position) error {
+			got = append(got, string(p[:20]))
+			return nil
+		}, slog.Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("round %d: replayed %d batches, want %d", round, len(got), len(want))
+		}
+		for i := range 300 {
+			p := fmt.Sprintf("%20d%s", 1000*round+i, bytes.Repeat([]byte("z"), 10000))
+			want = append(want, p[:20])
+			if err := l.Sync(appendBatch(t, l, p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.mu.Lock()
+		if l.filled <= int64(l.written.Offset) && l.filled+aheadPiece < cfg.SegmentSize {
+			t.Errorf("no zeros ahead of %v", l.written)
+		}
+		l.mu.Unlock()
+		l.Close()
+	}
+	files, err := listSegments(dir)
+	if err != nil || len(files) != 5 {
+		t.Errorf("segments %v, %v", files, err)
+	}
+}
+
 func TestSharedSync(t *testing.T) {
 	l, _ := mustOpen(t, t.TempDir())
 	defer l.Close()

@@ -62,6 +62,10 @@ type Log struct {
 	counted  bool  // held is complete
 	failed   error // Broken or Closed
 	buf      []byte
+	filled   int64 // the head's size, with the zeros ahead of written
+	perSync  int64 // bytes made durable at once, on average
+	ahead    chan struct{}
+	filler   sync.WaitGroup
 
 	filesMu     sync.Mutex
 	files       map[uint32]*Segment
@@ -82,11 +86,13 @@ func Open(dir string, cfg Config, from Position, replay func(payload []byte, end
 		files: map[uint32]*Segment{},
 		idle:  list.New(),
 		buf:   make([]byte, bufSize),
+		ahead: make(chan struct{}, 1),
 	}
 	if err := l.open(from, replay); err != nil {
 		l.closeFiles()
 		return nil, fmt.Errorf("journal %s: %w", dir, err)
 	}
+	l.filler.Go(l.fill)
 	return l, nil
 }
 
@@ -117,41 +123,38 @@ func (l *Log) open(from Position, replay func([]byte, Position) error) (err erro
 func (l *Log) replay(ids []uint32, from Position, fn func([]byte, Position) error) (Position, error) {
 	at := from
 	for i, id := range ids {
-		if i > 0 && id != at.Segment+1 {
+		if id != at.Segment { // one that was made and never reached the folder
 			return at, l.checkTail(ids[i:], at)
 		}
-		if i > 0 {
-			at = Position{Segment: id}
-		}
-		end, size, err := l.readSegment(at, fn)
+		end, err := l.readSegment(at, fn)
 		if err != nil {
 			return at, err
 		}
-		at = end
-		if int64(end.Offset) < size {
+		if end.Segment == id {
 			return end, l.checkTail(ids[i:], end)
 		}
+		at = end
 	}
-	return at, nil
+	return at, nil // the last one is sealed and the next was never made
 }
 
-// readSegment reads a segment from at on. It returns where the records end and
-// the file's size, which is more when the rest does not check.
-func (l *Log) readSegment(at Position, fn func([]byte, Position) error) (end Position, size int64, err error) {
+// readSegment reads a segment from at on and returns where its records end, or
+// the beginning of the next segment.
+func (l *Log) readSegment(at Position, fn func([]byte, Position) error) (end Position, err error) {
 	f, err := os.Open(segmentPath(l.dir, at.Segment))
 	if err != nil {
-		return at, 0, err
+		return at, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return at, 0, err
+		return at, err
 	}
 	if info.Size() < int64(at.Offset) {
-		return at, 0, fmt.Errorf("segment %d ends before the checkpoint at %v: %w", at.Segment, at, Corrupt)
+		return at, fmt.Errorf("segment %d ends before the checkpoint at %v: %w", at.Segment, at, Corrupt)
 	}
 	if _, err := f.Seek(int64(at.Offset), io.SeekStart); err != nil {
-		return at, 0, err
+		return at, err
 	}
 	end, err = readRecords(f, at, func(h header, payload []byte) error {
 		if h.kind != kindBatch {
@@ -159,7 +162,12 @@ func (l *Log) readSegment(at Position, fn func([]byte, Position) error) (end Pos
 		}
 		return fn(payload, after(h))
 	})
-	return end, info.Size(), err
+	if err != nil {
+		return end, err
+	}
+	// A process that was killed left records in memory that no disk has yet:
+	// what was replayed must not be lost later.
+	return end, datasync(f)
 }
 
 func after(h header) Position {
@@ -199,25 +207,31 @@ func (l *Log) checkTail(ids []uint32, cut Position) error {
 
 // cut makes end the end of the log.
 func (l *Log) cut(end Position) error {
-	i, _ := slices.BinarySearch(l.segments, end.Segment)
-	for _, id := range l.segments[i+1:] {
+	i, found := slices.BinarySearch(l.segments, end.Segment)
+	rest := l.segments[i:]
+	if found {
+		rest = rest[1:]
+	}
+	for _, id := range rest {
 		l.log.Warn("journal: removing a segment after the torn end", "segment", id, "end", end)
 		if err := os.Remove(segmentPath(l.dir, id)); err != nil {
 			return err
 		}
 	}
-	l.segments = l.segments[:i+1]
+	l.segments = l.segments[:len(l.segments)-len(rest)]
+	if !found {
+		err := l.begin(end.Segment)
+		l.synced = l.written
+		return err
+	}
 	f, err := os.OpenFile(segmentPath(l.dir, end.Segment), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() != int64(end.Offset) {
-		l.log.Info("journal: cutting the torn end", "end", end, "bytes", info.Size()-int64(end.Offset))
+	if err == nil && info.Size() != int64(end.Offset) { // torn, or the zeros ahead
 		err = f.Truncate(int64(end.Offset))
 	}
-	// A process that was killed left records in memory that no disk has yet:
-	// what was replayed from them must not be lost later.
 	if err == nil {
 		err = errors.Join(datasync(f), syncDir(l.dir))
 	}
@@ -226,7 +240,7 @@ func (l *Log) cut(end Position) error {
 		return err
 	}
 	l.head = l.addFile(end.Segment, f)
-	l.written, l.synced = end, end
+	l.written, l.synced, l.filled = end, end, int64(end.Offset)
 	return nil
 }
 
@@ -240,7 +254,7 @@ func (l *Log) begin(id uint32) error {
 	l.head = l.addFile(id, f)
 	l.filesMu.Unlock()
 	l.segments = append(l.segments, id)
-	l.written = Position{Segment: id}
+	l.written, l.filled = Position{Segment: id}, 0
 	l.newFile = true
 	return nil
 }
@@ -328,11 +342,18 @@ func (l *Log) room(n int64) error {
 	if l.written.Offset == 0 || int64(l.written.Offset)+n <= l.cfg.SegmentSize {
 		return nil
 	}
-	full := l.head
+	full, end := l.head, l.written
+	seal := make([]byte, HeaderSize)
+	header{kind: kindSeal, at: end, synced: l.synced}.put(seal)
+	if err := l.write(0, seal); err != nil {
+		return err
+	}
 	if err := l.begin(full.id + 1); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	l.unsynced = append(l.unsynced, full)
+	// The zeros ahead are not needed any more. If they stay, they do no harm.
+	full.file.Truncate(int64(end.Offset) + HeaderSize)
 	return nil
 }
 
@@ -346,18 +367,21 @@ func (l *Log) write(off int64, p []byte) error {
 		l.undo()
 		return fmt.Errorf("journal: %w", err)
 	}
+	l.filled = max(l.filled, int64(l.written.Offset)+off+int64(len(p)))
 	return nil
 }
 
 // undo removes what was written of a record.
 func (l *Log) undo() {
-	if err := l.head.file.Truncate(int64(l.written.Offset)); err != nil {
+	l.filled = int64(l.written.Offset)
+	if err := l.head.file.Truncate(l.filled); err != nil {
 		l.fail(err)
 	}
 }
 
 func (l *Log) advance(h header, n int64) Position {
 	l.written = Position{h.at.Segment, h.at.Offset + uint32(n)}
+	l.fillAhead()
 	return l.written
 }
 
@@ -407,6 +431,8 @@ func (l *Log) Sync(p Position) error {
 		l.fail(err)
 		return l.failed
 	}
+	l.perSync += (int64(target.Segment-l.synced.Segment)*l.cfg.SegmentSize +
+		int64(target.Offset) - int64(l.synced.Offset) - l.perSync) / 8
 	l.synced = target
 	if hook := l.cfg.Hooks.Synced; hook != nil {
 		hook(target)
@@ -425,7 +451,9 @@ func (l *Log) Close() error {
 	l.failed = Closed
 	head, full := l.head, l.unsynced
 	l.head, l.unsynced = nil, nil
+	close(l.ahead)
 	l.mu.Unlock()
+	l.filler.Wait()
 	l.closeFiles()
 	for _, s := range append(full, head) {
 		if s != nil {

@@ -116,7 +116,9 @@ func (l *Log) Bodies(segment uint32, fn func(hash [HashSize]byte, at Position, n
 				return err
 			}
 		}
-		at = after(h)
+		if at = after(h); h.kind == kindSeal {
+			return nil
+		}
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ const (
 
 	kindBody  = 'b' // payload: the body's bytes, then its hash
 	kindBatch = 't' // payload: what AppendBatch was given
+	kindSeal  = 'z' // no payload: the log goes on in the next segment
 
 	align = 8 // records begin at multiples of it, zeros fill the gap
 )
@@ -99,7 +100,7 @@ func parseHeader(p []byte, at Position) (h header, ok bool) {
 		synced: Position{binary.LittleEndian.Uint32(p[20:]), binary.LittleEndian.Uint32(p[24:])},
 	}
 	ok = h.at == at && h.length <= MaxRecord &&
-		(h.kind == kindBatch || h.kind == kindBody && h.length >= HashSize)
+		(h.kind == kindBatch || h.kind == kindBody && h.length >= HashSize || h.kind == kindSeal && h.length == 0)
 	return h, ok
 }
 
@@ -111,8 +112,8 @@ func padding(n int) []byte { return make([]byte, align)[:(align-n%align)%align] 
 
 // readRecords reads records from r, whose first byte is at position at, and
 // calls fn with each; payload is nil for bodies, whose checksum is verified all
-// the same. It returns where the first record would be that does not check. Only
-// reading itself and fn can fail.
+// the same. It returns where the first record would be that does not check, or the
+// position 0 of the next segment after a seal. Only reading itself and fn can fail.
 func readRecords(r io.Reader, at Position, fn func(h header, payload []byte) error) (Position, error) {
 	in := bufio.NewReaderSize(r, 256<<10)
 	var head [HeaderSize]byte
@@ -124,6 +125,9 @@ func readRecords(r io.Reader, at Position, fn func(h header, payload []byte) err
 		h, ok := parseHeader(head[:], at)
 		if !ok {
 			return at, nil
+		}
+		if h.kind == kindSeal {
+			return Position{Segment: at.Segment + 1}, nil
 		}
 		var (
 			sum     uint32

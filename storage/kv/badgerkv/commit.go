@@ -12,36 +12,95 @@ import (
 	"atrium/storage/kv"
 )
 
-// commit is the committer. It makes one group after another durable and visible.
+// commit is the committer. It commits one group after another.
 func (e *Engine) commit() {
 	for {
 		e.mu.Lock()
-		for e.handed == nil && !e.idle {
+		for e.committing == nil && !e.idle {
 			e.handOff.Wait()
 		}
-		g := e.handed
+		g := e.committing
+		e.committing = nil
 		e.mu.Unlock()
 		if g == nil {
+			break
+		}
+		e.commitGroup(g)
+	}
+	e.mu.Lock()
+	e.done = true
+	e.apply.Signal()
+	e.mu.Unlock()
+}
+
+// commitGroup makes the group that was handed over durable and visible.
+func (e *Engine) commitGroup(g *group) {
+	end, err := e.store(g)
+	some := len(g.writes.writes) > 0
+	if err == nil && some {
+		e.snapshots.publish(g.writes)
+		for _, a := range g.attached {
+			a.applied()
+		}
+	}
+	e.mu.Lock()
+	switch {
+	case err != nil:
+		e.failGroups(g, err)
+		e.forget(g)
+	case some:
+		g.end = end
+		e.durable = append(e.durable, g)
+		e.lag += g.writes.bytes
+		e.apply.Signal()
+	default:
+		e.forget(g)
+	}
+	e.handed = nil
+	if !e.resting || len(e.queue) > 0 || e.ending {
+		e.work.Signal()
+	}
+	requests := g.requests
+	g.requests, g.attached = nil, nil
+	failed := g.failed
+	e.mu.Unlock()
+	release(requests, failed)
+}
+
+// applyGroups writes groups to Badger, after they are durable and visible.
+func (e *Engine) applyGroups() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		for len(e.durable) == 0 && !e.done {
+			e.apply.Wait()
+		}
+		if len(e.durable) == 0 {
 			return
 		}
-		end, err := e.store(g)
-		if err == nil {
-			for _, a := range g.attached {
-				a.applied()
-			}
-		}
-		e.mu.Lock()
-		if err == nil {
-			e.applied = end
-			e.noteApplied()
-		} else {
-			e.failGroups(g, err)
-		}
-		e.forget(g)
-		e.handed = nil
-		e.work.Signal()
+		g := e.durable[0]
 		e.mu.Unlock()
-		g.release()
+		err := e.applyGroup(g)
+		e.mu.Lock()
+		if err != nil {
+			// All of it is in the journal, and Views go on reading it in memory:
+			// opening again helps.
+			e.log.Error("badger takes no writes, no more writes until the store is opened again", "err", err)
+			if e.broken == nil {
+				e.broken = fmt.Errorf("%w: %w", kv.Broken, err)
+			}
+			e.work.Signal()
+			return
+		}
+		e.snapshots.applied(g.version)
+		e.durable = e.durable[1:]
+		e.lag -= g.writes.bytes
+		e.forget(g)
+		e.applied = g.end
+		e.noteApplied()
+		if e.current != nil {
+			e.work.Signal()
+		}
 	}
 }
 
@@ -63,8 +122,7 @@ func (e *Engine) failGroups(g *group, err error) {
 	e.attached = append(g.attached, e.attached...) // the bodies are in the journal
 }
 
-// store makes g durable in the journal and visible in Badger. It returns the
-// journal's position after it.
+// store makes g durable in the journal. It returns the position after it.
 func (e *Engine) store(g *group) (end journal.Position, err error) {
 	if len(g.writes.writes) == 0 {
 		// Nothing to write. What its requests read is durable: groups are
@@ -79,20 +137,12 @@ func (e *Engine) store(g *group) (end journal.Position, err error) {
 	if cap(e.record) > 1<<20 {
 		e.record = nil
 	}
-	if err := e.journal.Sync(end); err != nil {
-		return end, err
-	}
-	if err := e.apply(g); err != nil {
-		// It is durable, and Badger may have half of it: only opening again helps.
-		return end, fmt.Errorf("%w: %w", kv.Broken, err)
-	}
-	e.snapshots.publish(g.version)
-	return end, nil
+	return end, e.journal.Sync(end)
 }
 
-// apply writes g to Badger at its version, in as many of Badger's transactions
-// as that takes: nobody reads at this version yet.
-func (e *Engine) apply(g *group) error {
+// applyGroup writes g to Badger at its version, in as many of Badger's
+// transactions as that takes: nobody reads at this version yet.
+func (e *Engine) applyGroup(g *group) error {
 	b := newBadgerBatch(e.db, g.version)
 	for _, w := range g.writes.writes {
 		if err := b.put(keyBytes(w.key), w.value, w.deleted); err != nil {

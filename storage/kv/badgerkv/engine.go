@@ -32,19 +32,25 @@ type Engine struct {
 
 	mu       sync.Mutex
 	work     sync.Cond // on mu: the executor may have something to do
-	handOff  sync.Cond // on mu: handed or idle was set
+	handOff  sync.Cond // on mu: committing or idle was set
+	apply    sync.Cond // on mu: durable or committed was set
 	queue    []*request
 	attached []attachment
 	groups   []*group // not applied yet, oldest first
-	handed   *group   // the one that the committer works on
+	handed   *group   // the one that is being committed
+	working  bool     // a goroutine works alone and is not done with the executor's part
+	durable  []*group // not in Badger yet, oldest first
+	lag      int      // bytes of these
 	version  uint64   // of the newest group
 	applied  journal.Position
 	closing  bool // no new Views and Updates
 	ending   bool // the executor ends when it has nothing to do
+	resting  bool // the executor has nothing to do, and nobody does its work
 	idle     bool // the executor has ended
+	done     bool // the committer has ended
 	broken   error
 
-	// The executor's own.
+	// The executor's own, or of the goroutine that works alone.
 	current *group
 	batch   []*request // taken from the queue, not run yet
 	txn     txn
@@ -52,7 +58,8 @@ type Engine struct {
 	disk    diskGuard
 	flushed bool // what was attached last has been tried to write
 
-	record     []byte // the committer's: a group as it goes to the journal
+	committing *group // guarded by mu: handed, when it is for the committer
+	record     []byte // of whoever commits: a group as it goes to the journal
 	background sync.WaitGroup
 	checkpoint checkpointer
 	stop       chan struct{} // closed when no checkpoint is to begin any more
@@ -72,7 +79,7 @@ func Open(dir string, cfg Config, log *slog.Logger) (*Engine, error) {
 		stop:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	e.work.L, e.handOff.L = &e.mu, &e.mu
+	e.work.L, e.handOff.L, e.apply.L = &e.mu, &e.mu, &e.mu
 	e.checkpoint.due = make(chan struct{}, 1)
 	e.disk = diskGuard{dir: dir, reserve: cfg.Reserve}
 	if err := e.open(); err != nil {
@@ -117,6 +124,7 @@ func (e *Engine) start() {
 	e.background.Add(1)
 	go e.execute()
 	e.background.Go(e.commit)
+	e.background.Go(e.applyGroups)
 }
 
 // Journal returns the journal, for the bodies' owner.
@@ -146,11 +154,11 @@ func (e *Engine) view(ctx context.Context, space byte, fn func(kv.Reader) error)
 		return err
 	}
 	defer e.users.Done()
-	held := e.snapshots.acquire()
+	held, layers := e.snapshots.acquire()
 	defer e.snapshots.release(held)
 	stored := e.db.NewTransactionAt(held.version, false)
 	defer stored.Discard()
-	t := &txn{ctx: ctx, space: space, stored: stored}
+	t := &txn{ctx: ctx, space: space, below: layers, stored: stored}
 	if err := fn(t); t.failed == nil {
 		return err
 	}
@@ -167,12 +175,17 @@ func (e *Engine) update(ctx context.Context, space byte, fn func(kv.Txn) error) 
 		return err
 	}
 	defer e.users.Done()
-	r := &request{ctx: ctx, space: space, fn: fn, done: make(chan struct{})}
+	r := &request{ctx: ctx, space: space, fn: fn}
 	e.mu.Lock()
-	e.queue = append(e.queue, r)
-	e.work.Signal()
-	e.mu.Unlock()
-	<-r.done
+	if e.resting && e.handed == nil && len(e.queue) == 0 && e.mayHandOver() {
+		e.alone(r)
+	} else {
+		r.done = make(chan struct{})
+		e.queue = append(e.queue, r)
+		e.work.Signal()
+		e.mu.Unlock()
+		<-r.done
+	}
 	switch {
 	case r.panicked != nil:
 		panic(r.panicked)

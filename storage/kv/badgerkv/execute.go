@@ -6,10 +6,12 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"atrium/storage/journal"
 	"atrium/storage/kv"
 )
 
-// request is a call of Update that waits for done.
+// request is a call of Update that waits for done, which is nil when its own
+// goroutine does all the work.
 type request struct {
 	ctx   context.Context
 	space byte
@@ -27,7 +29,8 @@ type group struct {
 	writes   *overlay
 	requests []*request
 	attached []attachment
-	failed   error // guarded by Engine.mu; it or one that it was executed over
+	end      journal.Position // in the journal, once durable
+	failed   error            // guarded by Engine.mu; it or one that it was executed over
 }
 
 // A group takes no more requests when it is that large. With one Update more, and
@@ -35,6 +38,9 @@ type group struct {
 const (
 	fullBytes = 4 << 20
 	fullKeys  = 16000
+	// So many groups and bytes may be durable and not in Badger yet.
+	mostDurable = 8
+	mostLag     = 8 << 20
 )
 
 func (g *group) full() bool {
@@ -59,17 +65,59 @@ func (e *Engine) execute() {
 	normal = true
 }
 
+// alone runs and commits a request in its own goroutine, while the executor
+// rests: so a lone writer waits for no other goroutine to wake up. mu is held; it is
+// not any more when alone returns.
+func (e *Engine) alone(r *request) {
+	e.resting, e.working = false, true
+	e.newGroup()
+	g := e.current
+	e.batch = append(e.batch, r)
+	e.mu.Unlock()
+	returned := false
+	defer func() {
+		if !returned { // fn ended the goroutine: the executor goes on with the group
+			e.mu.Lock()
+			e.working = false
+			e.work.Signal()
+			e.mu.Unlock()
+		}
+	}()
+	e.runBatch()
+	returned = true
+
+	e.mu.Lock()
+	e.working = false
+	if !e.handOver() {
+		e.work.Signal()
+		e.mu.Unlock()
+		return
+	}
+	if e.resting = len(e.queue) == 0; !e.resting {
+		e.work.Signal() // the next group's requests run meanwhile
+	}
+	e.mu.Unlock()
+	e.commitGroup(g)
+}
+
 // takeWork waits for requests and puts them into e.batch. Meanwhile it hands over
 // the current group. False means that the engine ends.
 func (e *Engine) takeWork() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
+		if e.working {
+			e.work.Wait()
+			continue
+		}
 		if len(e.batch) > 0 && e.current == nil {
 			return true // what did not fit into the group before
 		}
-		if e.current != nil && e.handed == nil {
-			e.handOver()
+		if e.current != nil && e.handed == nil && e.mayHandOver() {
+			if e.handOver() {
+				e.committing = e.handed
+				e.handOff.Signal()
+			}
 			continue
 		}
 		if len(e.batch) == 0 && len(e.queue) > 0 && (e.current == nil || !e.current.full()) {
@@ -90,25 +138,34 @@ func (e *Engine) takeWork() bool {
 			e.newGroup() // for what is attached
 			continue
 		}
+		e.resting = len(e.batch) == 0 && e.current == nil && len(e.attached) < manyAttached
 		e.work.Wait()
+		e.resting = false
 	}
 }
 
-// handOver gives the current group to the committer. mu is held.
-func (e *Engine) handOver() {
+// mayHandOver tells whether Badger keeps up. mu is held.
+func (e *Engine) mayHandOver() bool {
+	return len(e.durable) < mostDurable && e.lag < mostLag || e.broken != nil
+}
+
+// handOver makes the current group the one that is committed, by the committer
+// or whoever works alone. False means that it failed with one before. mu is held.
+func (e *Engine) handOver() bool {
 	g := e.current
 	e.current = nil
 	if g.failed != nil {
 		e.forget(g)
-		g.release()
-		return
+		release(g.requests, g.failed)
+		return false
 	}
 	g.attached, e.attached = e.attached, nil
 	for _, a := range g.attached {
 		g.writes.set(a.write)
 	}
+	g.writes.frozen = true
 	e.handed = g
-	e.handOff.Signal()
+	return true
 }
 
 // newGroup begins the current group. mu is held.
@@ -126,7 +183,7 @@ func (e *Engine) runBatch() {
 	}
 	// What is newer than the snapshot is in the groups, newest first. One that is
 	// applied meanwhile is in both, which does no harm.
-	held := e.snapshots.acquire()
+	held, _ := e.snapshots.acquire()
 	e.txn.below = e.txn.below[:0]
 	for i := len(e.groups) - 1; i >= 0; i-- {
 		if g := e.groups[i]; g.failed == nil && g.version > held.version {
@@ -187,17 +244,19 @@ func (e *Engine) run(r *request) {
 	}
 }
 
-// forget removes a group that is applied or failed from the groups. mu is held.
+// forget removes a group that is in Badger, empty or failed. mu is held.
 func (e *Engine) forget(g *group) {
 	e.groups = slices.DeleteFunc(e.groups, func(other *group) bool { return other == g })
 }
 
-// release lets the requests of a group go.
-func (g *group) release() {
-	for _, r := range g.requests {
-		if g.failed != nil && r.err == nil && r.panicked == nil && !r.exited {
-			r.err = fmt.Errorf("commit: %w", g.failed)
+// release lets the requests of a group go; failed is the group's failure.
+func release(requests []*request, failed error) {
+	for _, r := range requests {
+		if failed != nil && r.err == nil && r.panicked == nil && !r.exited {
+			r.err = fmt.Errorf("commit: %w", failed)
 		}
-		close(r.done)
+		if r.done != nil {
+			close(r.done)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package badgerkv
 
 import (
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/tidwall/btree"
@@ -23,10 +24,15 @@ type write struct {
 func (w *write) size() int { return len(w.key) + len(w.value) }
 
 // overlay holds writes by key; in order of the keys too once someone scanned it.
+// It belongs to one goroutine until it is frozen: then it does not change any
+// more and many read it.
 type overlay struct {
 	writes map[string]*write
-	order  *btree.BTreeG[*write] // nil until needed
-	bytes  int                   // of keys and values
+	bytes  int // of keys and values
+	frozen bool
+
+	building sync.Mutex            // held, when frozen, while order is made
+	order    *btree.BTreeG[*write] // nil until needed
 }
 
 func newOverlay() *overlay { return &overlay{writes: map[string]*write{}} }
@@ -42,9 +48,12 @@ func (o *overlay) set(w *write) {
 	}
 }
 
-// sorted returns the writes in order, as they are now: a copy that later writes
-// do not change.
+// sorted returns the writes in order, as they are now; later writes do not change it.
 func (o *overlay) sorted() *btree.BTreeG[*write] {
+	if o.frozen {
+		o.building.Lock()
+		defer o.building.Unlock()
+	}
 	if o.order == nil {
 		o.order = btree.NewBTreeGOptions(func(a, b *write) bool {
 			return strings.Compare(a.key, b.key) < 0
@@ -52,6 +61,9 @@ func (o *overlay) sorted() *btree.BTreeG[*write] {
 		for _, w := range o.writes {
 			o.order.Set(w)
 		}
+	}
+	if o.frozen {
+		return o.order
 	}
 	return o.order.Copy()
 }

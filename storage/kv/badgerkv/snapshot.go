@@ -1,18 +1,22 @@
 package badgerkv
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
-// snapshots keeps the versions that are being read, so that Badger drops none of them.
+// snapshots says what Views read: a version of Badger and over it the groups that
+// are durable but not in Badger yet. It also keeps the versions that are being
+// read, so that Badger drops none of them.
 type snapshots struct {
 	db *badger.DB
 
 	mu     sync.Mutex
-	oldest *snapshot // the list's ends
-	newest *snapshot // the version that Views read
+	oldest *snapshot  // the list's ends
+	newest *snapshot  // what is in Badger
+	layers []*overlay // what is not, newest first; a new slice each time
 }
 
 type snapshot struct {
@@ -27,12 +31,12 @@ func newSnapshots(db *badger.DB, version uint64) *snapshots {
 	return &snapshots{db: db, oldest: s, newest: s}
 }
 
-// acquire returns the newest whole version, to be released.
-func (s *snapshots) acquire() *snapshot {
+// acquire returns the newest whole version, to be released, and what is over it.
+func (s *snapshots) acquire() (*snapshot, []*overlay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest.refs++
-	return s.newest
+	return s.newest, s.layers
 }
 
 func (s *snapshots) release(held *snapshot) {
@@ -42,10 +46,18 @@ func (s *snapshots) release(held *snapshot) {
 	s.drop()
 }
 
-// publish makes version the one that Views read from now on.
-func (s *snapshots) publish(version uint64) {
+// publish makes Views see a group that is durable.
+func (s *snapshots) publish(group *overlay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.layers = append([]*overlay{group}, s.layers...)
+}
+
+// applied says that the oldest layer is in Badger, at version.
+func (s *snapshots) applied(version uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.layers = slices.Clone(s.layers[:len(s.layers)-1])
 	s.newest.next = &snapshot{version: version}
 	s.newest = s.newest.next
 	s.drop()
