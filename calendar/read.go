@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"errors"
 	"iter"
 
 	"atrium/storage"
@@ -35,6 +36,9 @@ func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 	d := Delta{Modseq: c.Modseq, More: c.More}
 	for _, n := range c.Changed {
 		row, err := v.Row(id, n)
+		if errors.Is(err, storage.NotFound) {
+			continue // gone in what the limit cut off
+		}
 		if err != nil {
 			return Delta{}, err
 		}
@@ -45,7 +49,7 @@ func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 		d.Changed = append(d.Changed, e)
 	}
 	seen := map[string]bool{}
-	for _, g := range c.Gone {
+	for _, g := range append(c.Gone, c.Passed...) { // a client that looked in between saw the passed ones
 		name := string(g.Note)
 		if seen[name] {
 			continue

@@ -66,7 +66,7 @@ func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 		}
 		d.Changed = append(d.Changed, e)
 	}
-	for _, g := range c.Gone {
+	for _, g := range append(c.Gone, c.Passed...) { // a client that looked in between saw the passed ones
 		name := string(g.Note)
 		_, err := ByName(v, id, name)
 		switch {

@@ -187,7 +187,7 @@ func (c *checker) changes(coll *Collection, nums []Num) error {
 		sum.add(&ch)
 	}
 	sum.since = 1<<64 - 1 // the notes do not matter here
-	changed, _ := sum.result()
+	changed, _, _ := sum.result()
 	for _, n := range changed {
 		if _, ok := slices.BinarySearch(nums, n); !ok {
 			c.say(coll.ID, "row %d is in the log, but neither there nor gone", n)

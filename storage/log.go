@@ -129,7 +129,7 @@ func (v *View) Changes(id CollectionID, since uint64, limit int) (Changes, error
 	if !out.More {
 		out.Modseq = max(since, c.Modseq)
 	}
-	out.Changed, out.Gone = sum.result()
+	out.Changed, out.Gone, out.Passed = sum.result()
 	return out, nil
 }
 
@@ -154,8 +154,8 @@ func (s *summary) add(c *change) {
 }
 
 // result lists each row once: as gone when it is gone and was there before, as
-// changed when it is not gone.
-func (s *summary) result() (changed []Num, out []Gone) {
+// passed when it was not, as changed when it is not gone.
+func (s *summary) result() (changed []Num, out, passed []Gone) {
 	slices.SortFunc(s.changed, func(a, b span) int { return int(int64(a.first) - int64(b.first)) })
 	slices.SortFunc(s.gone, func(a, b gone) int { return int(int64(a.first) - int64(b.first)) })
 	g, next := 0, Num(0)
@@ -171,12 +171,13 @@ func (s *summary) result() (changed []Num, out []Gone) {
 		next = max(next, r.last+1)
 	}
 	for _, r := range s.gone {
+		list := &out
 		if r.created > s.since {
-			continue
+			list = &passed
 		}
 		for n := r.first; n <= r.last; n++ {
-			out = append(out, Gone{Num: n, Note: r.note})
+			*list = append(*list, Gone{Num: n, Note: r.note})
 		}
 	}
-	return changed, out
+	return changed, out, passed
 }

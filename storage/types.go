@@ -71,6 +71,7 @@ type Gone struct {
 type Changes struct {
 	Changed []Num  // rows created or changed since, that still exist, ascending
 	Gone    []Gone // rows removed since, that existed at the older modseq, ascending by Num
+	Passed  []Gone // rows that came since and are gone again: who looked in between may have seen them
 	Modseq  uint64 // the newer modseq: what the next call passes as since
 	More    bool   // the limit cut it: Modseq is not the newest yet
 }

@@ -158,6 +158,9 @@ func changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 	d := dav.Delta{Modseq: c.Modseq, More: c.More}
 	for _, n := range c.Changed {
 		r, err := v.Row(id, n)
+		if errors.Is(err, storage.NotFound) {
+			continue // gone in what the limit cut off
+		}
 		if err != nil {
 			return d, err
 		}
@@ -167,7 +170,7 @@ func changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 		}
 		d.Changed = append(d.Changed, e)
 	}
-	for _, g := range c.Gone {
+	for _, g := range append(c.Gone, c.Passed...) {
 		d.Gone = append(d.Gone, string(g.Note))
 	}
 	return d, nil

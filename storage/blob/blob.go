@@ -45,10 +45,14 @@ type Store interface {
 	Open(ctx context.Context, ref Ref) (Body, error)
 
 	// Sweep removes the bodies for which live tells false and gives their
-	// space back over time. Bodies of a Spool that is not released yet stay.
+	// space back over time. Bodies of a Spool that is not released yet stay, and
+	// those that were committed, for the first time or again, within the
+	// store's grace (minutes): what is live may be found out just before Sweep,
+	// from one snapshot of all that refers to bodies.
 	Sweep(ctx context.Context, live func(Hash) (bool, error)) (removed int, bytes int64, err error)
 
-	// Walk yields all bodies in the order of their hashes.
+	// Walk yields all bodies in the order of their hashes; those that no Update
+	// has followed yet may be missing.
 	Walk(ctx context.Context) iter.Seq2[Ref, error]
 
 	// Verify reads a body and compares its hash: Corrupt, NotFound or nil.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"atrium/storage/blob"
 	"atrium/storage/embedded"
@@ -85,6 +87,37 @@ func TestReopen(t *testing.T) {
 	for _, h := range []blob.Hash{ref.Hash, ref2.Hash} {
 		if err := s.Blobs.Verify(context.Background(), h); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestBubble: the store works with a fake clock and leaves no goroutine behind.
+func TestBubble(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, dir, embedded.Small())
+		ref := put(t, s, "a", "content")
+		time.Sleep(30 * time.Minute)
+		if read(t, s, ref) != "content" {
+			t.Error("a body differs")
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	for _, c := range []embedded.Config{embedded.DefaultConfig(), embedded.Small()} {
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	bad := embedded.Config{MemTable: 1, Large: 9, Grace: -1}
+	err := bad.Validate()
+	for _, key := range []string{"memtable", "segment", "checkpoint bytes", "spool", "large", "rewrite rate", "checkpoint time", "grace"} {
+		if err == nil || !strings.Contains(err.Error(), key+":") {
+			t.Errorf("Validate does not name %s: %v", key, err)
 		}
 	}
 }

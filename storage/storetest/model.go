@@ -424,6 +424,15 @@ func (m *model) compareChanges(v *storage.View, c *storage.Collection, w *coll) 
 		}
 	}
 	slices.Sort(gone)
+	passed := 0
+	for _, x := range w.goneM {
+		if x[0] > since {
+			passed++
+		}
+	}
+	if len(got.Passed) != passed {
+		m.t.Errorf("%d rows came and went since %d, want %d", len(got.Passed), since, passed)
+	}
 	if !slices.Equal(got.Changed, changed) || len(got.Gone) != len(gone) {
 		m.t.Errorf("changes of %d since %d: %v %v, want %v %v", c.ID, since, got.Changed, got.Gone, changed, gone)
 		return nil
