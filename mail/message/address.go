@@ -30,7 +30,10 @@ func (a Address) Addr() string {
 	return local + "@" + a.Host
 }
 
-// ParseAddresses reads an address list (RFC 5322 §3.4, §4.4). What is wrong in it
+// maxAddresses bounds a list of addresses.
+const maxAddresses = 10_000
+
+// ParseAddresses reads an address list (RFC 5322 §3.4, §4.4), at most ten thousand of it. What is wrong in it
 // makes an Address with as much as there is.
 func ParseAddresses(field []byte) []Address {
 	p := addressParser{scanner: scanner{s: field}}
@@ -49,7 +52,7 @@ type addressParser struct {
 
 func (p *addressParser) list(out []Address) []Address {
 	p.out = out
-	for {
+	for len(p.out) < maxAddresses {
 		before := p.i
 		if c := p.skip(); c != nil {
 			p.comment = c

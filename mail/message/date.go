@@ -64,6 +64,10 @@ func (p *dateParser) digits() (n, length int) {
 
 func (p *dateParser) number() {
 	n, length := p.digits()
+	mark := p.i
+	if p.skip(); p.peek() != ':' { // blanks and comments before a colon are obsolete syntax
+		p.i = mark
+	}
 	switch {
 	case !p.timed && (p.peek() == ':' || p.peek() == '.' && p.day > 0 && p.month > 0 && p.year >= 0):
 		p.clock(n)
@@ -98,6 +102,10 @@ func (p *dateParser) clock(hour int) {
 	p.i++
 	p.skip()
 	p.min, _ = p.digits()
+	mark := p.i
+	if p.skip(); p.peek() != ':' {
+		p.i = mark
+	}
 	if p.peek() == sep {
 		p.i++
 		p.skip()

@@ -88,7 +88,7 @@ func cutField(field []byte) (name, value []byte) {
 		}
 	}
 	value = bytes.TrimRight(field[i+1:], "\r\n")
-	for len(value) > 0 && (value[0] == ' ' || value[0] == '\t') {
+	for len(value) > 0 && (value[0] == ' ' || value[0] == '\t' || value[0] == '\r' || value[0] == '\n') {
 		value = value[1:]
 	}
 	if len(name) == 0 {
@@ -200,6 +200,7 @@ func (p *parser) messageField(name, value []byte, top bool) {
 		ap := addressParser{scanner: scanner{s: p.unfolded(value)}, words: p.words[:0]}
 		*list = ap.list(*list)
 		p.words = ap.words
+		p.cut = p.cut || len(*list) >= maxAddresses
 	}
 }
 

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"html"
 	"strconv"
 	"unicode/utf8"
@@ -68,6 +69,13 @@ func (h *htmlText) decode(dst, src []byte) []byte {
 		case htmlName:
 			h.tagName(c)
 		case htmlTag:
+			if h.quote != 0 && c != h.quote { // to the end of the quote at once
+				if n := bytes.IndexByte(src[i:], h.quote); n > 0 && h.length+n < maxTag {
+					h.length += n
+					i += n
+					c = h.quote
+				}
+			}
 			h.tag(c)
 		case htmlBang:
 			if c == '-' && h.dashes < 2 {
@@ -121,22 +129,37 @@ func (h *htmlText) data(dst *[]byte, src []byte) int {
 		}
 		return len(src)
 	}
-	for i, c := range src {
-		switch c {
+	for i := 0; i < len(src); {
+		n := i
+		for n < len(src) && !htmlSpecial[src[n]] {
+			n++
+		}
+		if n > i {
+			if h.blank && h.begun {
+				*dst = append(*dst, ' ')
+			}
+			h.blank, h.begun = false, true
+			*dst = append(*dst, src[i:n]...)
+			if n == len(src) {
+				break
+			}
+		}
+		i = n + 1
+		switch src[n] {
 		case '<':
 			h.state = htmlOpen
-			return i + 1
+			return i
 		case '&':
 			h.state, h.name = htmlEntity, h.name[:0]
-			return i + 1
-		case ' ', '\t', '\r', '\n', '\f':
-			h.blank = true
-		default:
-			*dst = h.put(*dst, c)
+			return i
 		}
+		h.blank = true
 	}
 	return len(src)
 }
+
+// htmlSpecial are the bytes that end a word of text.
+var htmlSpecial = [256]bool{'<': true, '&': true, ' ': true, '\t': true, '\r': true, '\n': true, '\f': true}
 
 // put writes one byte of text, after a blank if one is due.
 func (h *htmlText) put(dst []byte, c byte) []byte {
@@ -155,6 +178,10 @@ func (h *htmlText) open(dst []byte, c byte) []byte {
 	switch {
 	case c == '/':
 		h.closing, h.state = true, htmlName
+	case h.skip != "": // only an end tag counts
+		if c != '<' {
+			h.state = htmlData
+		}
 	case c == '!' || c == '?':
 		h.state, h.dashes = htmlBang, 0
 	case 'a' <= c|0x20 && c|0x20 <= 'z':
@@ -162,12 +189,8 @@ func (h *htmlText) open(dst []byte, c byte) []byte {
 		h.tagName(c)
 	default: // a less-than sign
 		h.state = htmlData
-		if h.skip != "" {
-			return dst
-		}
 		dst = h.put(dst, '<')
-		n := h.data(&dst, []byte{c})
-		_ = n
+		h.data(&dst, []byte{c})
 	}
 	return dst
 }
@@ -214,16 +237,16 @@ func (h *htmlText) endTag() {
 		}
 		return
 	}
-	if !inline(h.name) {
-		h.blank = true
+	switch string(h.name) {
+	case "script":
+		h.skip = "script"
+	case "style":
+		h.skip = "style"
+	default:
+		h.blank = h.blank || !inline(h.name)
 	}
-	if !h.closing {
-		switch string(h.name) {
-		case "script":
-			h.skip = "script"
-		case "style":
-			h.skip = "style"
-		}
+	if h.closing {
+		h.skip = ""
 	}
 }
 

@@ -24,7 +24,7 @@ type previewer struct {
 func (p *previewer) begin(part *Part, kind Kind, embedded int) {
 	better := len(p.best) == 0 ||
 		p.html && kind == TextPlain && part.parent != nil && part.parent == p.from.parent && part.parent.Subtype == "alternative"
-	if !better || embedded > 0 || part.Disposition == "attachment" || kind == TextCalendar ||
+	if !better || embedded > 0 || part.Disposition == "attachment" && part.parent != nil || kind == TextCalendar ||
 		kind == TextOther && part.Type != "text" {
 		return
 	}

@@ -24,11 +24,11 @@ func (s *textStream) write(raw []byte) bool {
 	const step = 16 << 10 // bounds the memory of the steps
 	for len(raw) > 0 && !s.done {
 		n := min(len(raw), step)
-		s.a = s.transfer.decode(s.a[:0], raw[:n])
-		s.text(s.a, false)
-		if s.transfer.enc == Identity || s.transfer.enc == Unknown {
-			s.a = nil // that was raw itself
+		t := s.transfer.decode(s.a[:0], raw[:n])
+		if s.transfer.enc != Identity && s.transfer.enc != Unknown { // else t is raw itself
+			s.a = t
 		}
+		s.text(t, false)
 		raw = raw[n:]
 	}
 	return !s.done

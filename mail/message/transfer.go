@@ -189,14 +189,18 @@ func openTail(s []byte) int {
 
 // quotedLine decodes a line of quoted-printable, or a piece of one without its end.
 func quotedLine(dst, line []byte) []byte {
-	text := bytes.TrimRight(line, "\r\n")
-	end := line[len(text):]
-	if len(end) > 0 && end[len(end)-1] == '\n' {
-		text = bytes.TrimRight(text, " \t") // RFC 2045 §6.7 rule 3
-	} else {
-		text, end = line, nil
+	text, end := line, line[len(line):]
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		if n--; n > 0 && line[n-1] == '\r' {
+			n--
+		}
+		end = line[n:]
+		for n > 0 && (line[n-1] == ' ' || line[n-1] == '\t') { // RFC 2045 §6.7 rule 3
+			n--
+		}
+		text = line[:n]
 	}
-	if n := len(text); n > 0 && text[n-1] == '=' && (end != nil || n == len(line)) {
+	if n := len(text); n > 0 && text[n-1] == '=' {
 		text, end = text[:n-1], nil // soft line break
 	}
 	for {

@@ -146,7 +146,8 @@ func appendCharset(dst, text, name []byte) []byte {
 
 func isUTF8Name(name []byte) bool { return len(name) == 5 && bytes.EqualFold(name, []byte("utf-8")) }
 
-// appendUnfolded appends a value as it stands, without line ends, as UTF-8, NUL as U+FFFD.
+// appendUnfolded appends a value as UTF-8, each line end with the blanks behind it as one
+// blank, NUL as U+FFFD.
 func appendUnfolded(dst, value []byte) []byte {
 	for len(value) > 0 {
 		n := 0
@@ -159,7 +160,10 @@ func appendUnfolded(dst, value []byte) []byte {
 		}
 		switch c := value[0]; {
 		case c == '\r' || c == '\n':
-			n = 1
+			n = len(value) - len(bytes.TrimLeft(value, "\r\n \t"))
+			if n > 1 && (value[n-1] == ' ' || value[n-1] == '\t') {
+				dst = append(dst, ' ')
+			}
 		case c == 0:
 			n = 1
 			dst = append(dst, "\uFFFD"...)
