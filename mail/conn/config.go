@@ -46,7 +46,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxConns:      20000,
-		MaxPerAddress: 200,
+		MaxPerAddress: 1000,
 		MaxPerUser:    100,
 		Handshake:     30 * time.Second,
 		Line:          2 * time.Minute,

@@ -58,7 +58,7 @@ func (s *session) list(format func([]byte, *mail.Message) []byte) error {
 		b = strconv.AppendInt(b, int64(pos)+1, 10)
 		b = format(append(b, ' '), &m)
 		if _, err := s.c.Write(append(b, '\r', '\n')); err != nil {
-			return &cutShort{err}
+			return &cutShort{err, false}
 		}
 	}
 	s.text(".")

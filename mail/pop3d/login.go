@@ -82,11 +82,11 @@ func (s *session) doAuth(args []string) error {
 	acc, err := s.auth.Run(s.c.Context(), peer, args[0], initial, func(challenge string) ([]byte, error) {
 		s.text("+ ", challenge)
 		if err := s.c.Wait(nil, s.patience()); err != nil {
-			return nil, &cutShort{err}
+			return nil, &cutShort{err, false}
 		}
 		line, err := s.c.ReadLine(auth.MaxResponse)
 		if err != nil && !errors.Is(err, conn.TooLong) {
-			err = &cutShort{err}
+			err = &cutShort{err, false}
 		}
 		return line, err
 	})
@@ -165,7 +165,7 @@ func (s *session) doSTLS([]string) error {
 	s.text("+OK Begin TLS")
 	s.user = ""
 	if err := s.c.StartTLS(); err != nil {
-		return &cutShort{err}
+		return &cutShort{err, false}
 	}
 	return nil
 }

@@ -15,7 +15,10 @@ var top = extension{name: "TOP", rfc: "1939", caps: always("TOP"), commands: []c
 
 // cutShort is a failure after an answer began: the connection must end, since the
 // client cannot be told otherwise that something is missing.
-type cutShort struct{ err error }
+type cutShort struct {
+	err  error
+	ours bool // the store failed, not the peer
+}
 
 func (e *cutShort) Error() string { return e.err.Error() }
 func (e *cutShort) Unwrap() error { return e.err }
@@ -37,10 +40,10 @@ func (s *session) doRetr(args []string) error {
 	s.text("+OK ", strconv.FormatInt(body.Size(), 10), " octets")
 	w := stuffer{w: s.c, bol: true}
 	if _, err := body.WriteTo(&w); err != nil {
-		return &cutShort{err}
+		return &cutShort{err, !w.failed}
 	}
 	if err := w.close(); err != nil {
-		return &cutShort{err}
+		return &cutShort{err, false}
 	}
 	s.drop.count++
 	if s.cfg.Policy.Seen {
@@ -69,10 +72,10 @@ func (s *session) doTop(args []string) error {
 	s.text("+OK Top follows")
 	w := stuffer{w: s.c, bol: true}
 	if err := copyTop(&w, body, int64(n)); err != nil {
-		return &cutShort{err}
+		return &cutShort{err, !w.failed}
 	}
 	if err := w.close(); err != nil {
-		return &cutShort{err}
+		return &cutShort{err, false}
 	}
 	return nil
 }

@@ -107,7 +107,8 @@ func (s *Server) unlock(key dropKey) {
 	delete(s.locks, key)
 }
 
-// tooSoon tells whether an account logged in less than LoginDelay ago; if not, this login counts.
+// tooSoon tells whether an account logged in less than LoginDelay ago; if not,
+// this login counts.
 func (s *Server) tooSoon(id storage.AccountID) bool {
 	delay := s.cfg.LoginDelay
 	if delay == 0 {

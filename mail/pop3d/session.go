@@ -2,6 +2,7 @@ package pop3d
 
 import (
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -111,7 +112,11 @@ func (s *session) command(line string) error {
 	}
 	var cut *cutShort
 	if errors.As(err, &cut) || s.c.Context().Err() != nil {
-		s.c.Log().Warn("answer broken off", "command", cmd.name, "error", err)
+		level := slog.LevelDebug
+		if cut != nil && cut.ours {
+			level = slog.LevelError
+		}
+		s.c.Log().Log(s.c.Context(), level, "connection broken off", "command", cmd.name, "error", err)
 		s.c.Close()
 		return err
 	}

@@ -9,9 +9,10 @@ import (
 // ends in CRLF whatever it ended in, and a dot at its beginning is doubled. What needs
 // no change, nearly everything, is passed on in long pieces.
 type stuffer struct {
-	w   io.Writer
-	bol bool // at the beginning of a line
-	cr  bool // the last byte was a CR
+	w      io.Writer
+	bol    bool // at the beginning of a line
+	cr     bool // the last byte was a CR
+	failed bool // w has failed
 }
 
 var (
@@ -56,18 +57,15 @@ func (s *stuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *stuffer) flush(p, insert []byte) error {
+func (s *stuffer) flush(p, insert []byte) (err error) {
 	if len(p) > 0 {
-		if _, err := s.w.Write(p); err != nil {
-			return err
-		}
+		_, err = s.w.Write(p)
 	}
-	if len(insert) > 0 {
-		if _, err := s.w.Write(insert); err != nil {
-			return err
-		}
+	if err == nil && len(insert) > 0 {
+		_, err = s.w.Write(insert)
 	}
-	return nil
+	s.failed = err != nil
+	return err
 }
 
 // close ends the last line, if the message did not, and the answer.

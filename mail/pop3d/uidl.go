@@ -26,7 +26,8 @@ func (s *session) doUIDL(args []string) error {
 
 // uidl appends a message's unique id: UID and UIDVALIDITY in hexadecimal. Neither
 // is ever used again, and it is what Dovecot makes of them by default, so that a
-// mailbox that moved here with both keeps its ids. Ids of other servers will be looked up here.
+// mailbox that moved here with both keeps its ids. Ids of other servers will be
+// looked up here.
 func (d *drop) uidl(b []byte, m *mail.Message) []byte {
 	return appendHex(appendHex(b, uint32(m.UID)), d.snap.UIDValidity)
 }

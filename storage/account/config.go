@@ -17,7 +17,7 @@ type Config struct {
 
 	Memory          int           // argon2id memory, KiB
 	Passes          int           // argon2id passes over it
-	ScramIterations int           // PBKDF2 iterations of SCRAM keys; 0: none are kept, SCRAM is not offered; Cyrus' library, which mbsync and others use, refuses more than 65536
+	ScramIterations int           // PBKDF2 iterations of SCRAM keys, see below; 0: none are kept, SCRAM is not offered
 	Hashes          int           // password hashes computed at once; each takes Memory
 	HashWait        time.Duration // how long a login waits for its turn at most
 	Remember        time.Duration // how long a verified password is remembered in memory; 0: not at all
@@ -30,7 +30,8 @@ type Config struct {
 }
 
 // DefaultConfig returns settings by OWASP's advice (argon2id, 19 MiB, 2
-// passes).
+// passes). SCRAM keys have 60,000 iterations: Cyrus' library, which mbsync and
+// others use, refuses more than 65,536.
 func DefaultConfig() Config {
 	return Config{
 		Domain: "localhost", Separators: "+",

@@ -31,8 +31,8 @@ type New struct {
 }
 
 // Add adds an account. Exists when its name is an account's or alias' address,
-// NotLocal when its domain is not there, Invalid when its name is no address or the password
-// has characters that none may have.
+// NotLocal when its domain is not there, Invalid when its name is no address or
+// the password has characters that none may have.
 func (d *Directory) Add(ctx context.Context, n New) (*Account, error) {
 	a, err := parseAddress(n.Name, d.domain)
 	if err != nil {
@@ -357,10 +357,10 @@ func (d *Directory) apply(aliases map[string]*aliasRecord, domains map[string]*d
 	}
 }
 
-// SetAlias adds or replaces an alias. Its targets are accounts, other aliases (bare names: in the
-// default domain), or addresses of other domains. NotLocal when its domain is
-// not ours, Exists when an account has the address, NotFound when a target in
-// a local domain leads nowhere, Invalid for what is no address.
+// SetAlias adds or replaces an alias. Its targets are accounts, other aliases
+// (bare names: in the default domain), or addresses of other domains. NotLocal
+// when its domain is not ours, Exists when an account has the address, NotFound
+// when a target in a local domain leads nowhere, Invalid for what is no address.
 func (d *Directory) SetAlias(ctx context.Context, address string, targets []string) error {
 	a, err := parseAddress(address, d.domain)
 	if err != nil {
