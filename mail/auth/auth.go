@@ -244,3 +244,18 @@ func (x *exchange) as(acc *account.Account, authzid string) (*account.Account, e
 	}
 	return acc, nil
 }
+
+// Standard is one line of the table of standards.
+type Standard struct {
+	Name string // of the mechanism
+	RFC  string
+}
+
+// Standards lists the mechanisms, for the README.
+func Standards() []Standard {
+	var out []Standard
+	for _, m := range mechanisms() {
+		out = append(out, Standard{m.name, m.rfc})
+	}
+	return out
+}

@@ -52,3 +52,18 @@ var (
 func always(line string) func(*session) []string {
 	return func(*session) []string { return []string{line} }
 }
+
+// Standard is one line of the table of standards.
+type Standard struct {
+	Name string // as CAPA says it
+	RFC  string
+}
+
+// Standards lists what this package speaks, for the README.
+func Standards() []Standard {
+	var out []Standard
+	for _, x := range extensions() {
+		out = append(out, Standard{x.name, x.rfc})
+	}
+	return out
+}
