@@ -261,7 +261,13 @@ func (rq *Request) beginSync(v *storage.View, sr *syncRequest, st *syncState) er
 		return err
 	}
 	st.entries, st.cut = d.Changed, d.More
+	told := map[string]bool{}
 	for _, name := range d.Gone {
+		// A name may have come again, or have gone more than once.
+		if _, err := r.Tree.ByName(v, r.Collection.ID, name); err == nil || told[name] {
+			continue
+		}
+		told[name] = true
 		st.gone = append(st.gone, r.member(name))
 	}
 	st.token = token{collection: r.Collection.ID, modseq: d.Modseq}
