@@ -333,6 +333,7 @@ func (p *parser) endHeader(part *Part, message bool) {
 	part.Disposition = lower(h.disposition)
 	part.DispositionParams = decodeParams(h.dispositionParams)
 	part.ID, part.Description = h.id.s, h.description.s
+	part.Languages, part.Location, part.MD5 = h.languages, h.location.s, h.md5.s
 	if message {
 		part.Envelope = p.env.envelope()
 		part.envelope = p.writeEnvelope(part == p.msg.Root)

@@ -45,6 +45,8 @@ type Part struct {
 	Disposition       string    // in lower case, "" when absent
 	DispositionParams []Param   // decoded
 	ID, Description   string    // as they stand in the header, unfolded
+	Languages         []string  // of Content-Language
+	Location, MD5     string    // as they stand in the header, unfolded
 	Envelope          *Envelope // of the message itself and of the message in a message/rfc822; else nil
 	Children          []*Part   // of a multipart its parts, at least one; of a message/rfc822 the message in it
 
@@ -205,7 +207,7 @@ func (p *parser) release() {
 	p.stream.reset(Other, Identity, "")
 	*p = parser{
 		in: p.in, window: p.window, stack: p.stack[:0], field: p.field, text: p.text, stream: p.stream, scratch: p.scratch,
-		out: p.out, inHeader: p.inHeader, inBody: p.inBody, record: p.record, preview: previewer{
+		out: p.out, inHeader: p.inHeader, inBody: p.inBody, record: p.record, words: p.words[:0], preview: previewer{
 			main: collapser{buf: p.preview.main.buf[:0]}, quoted: collapser{buf: p.preview.quoted.buf[:0]},
 			best: p.preview.best[:0],
 		},

@@ -197,7 +197,7 @@ func (x *Index) Matches(name string, m *Matcher) (match, known bool) {
 	}
 	r := textScanner{s: env[1:]}
 	for ; at > 0; at-- {
-		r.value(nil)
+		m.raw, _ = r.value(m.raw[:0])
 		r.blank()
 	}
 	if r.peek() != '(' {
@@ -281,7 +281,7 @@ func (r *textScanner) addresses(m *Matcher) []byte {
 			dst = append(dst, " <"...)
 		}
 		r.blank()
-		r.value(nil)
+		m.raw, _ = r.value(m.raw[:0])
 		r.blank()
 		if m.raw, has = r.value(m.raw[:0]); has && string(m.raw) != missingMailbox {
 			dst = AppendDecoded(dst, m.raw)

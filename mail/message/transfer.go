@@ -48,10 +48,8 @@ func (t *transfer) decode(dst, src []byte) []byte {
 	switch t.enc {
 	case Base64:
 		return t.base64(dst, src)
-	case QuotedPrintable:
-		return t.byLine(dst, src, quotedLine)
-	case UUEncode:
-		return t.byLine(dst, src, t.uuLine)
+	case QuotedPrintable, UUEncode:
+		return t.byLine(dst, src)
 	}
 	return src
 }
@@ -61,10 +59,8 @@ func (t *transfer) flush(dst []byte) []byte {
 	switch {
 	case t.enc == Base64:
 		dst = t.endGroup(dst)
-	case len(t.hold) > 0 && t.enc == QuotedPrintable:
-		dst = quotedLine(dst, t.hold)
 	case len(t.hold) > 0:
-		dst = t.uuLine(dst, t.hold)
+		dst = t.line(dst, t.hold)
 	}
 	t.hold = t.hold[:0]
 	return dst
@@ -138,9 +134,17 @@ func (t *transfer) endGroup(dst []byte) []byte {
 	return dst
 }
 
-// byLine gives whole lines to line. The tail of a line that does not end in
+// line decodes a line of an encoding that has them.
+func (t *transfer) line(dst, line []byte) []byte {
+	if t.enc == QuotedPrintable {
+		return quotedLine(dst, line)
+	}
+	return t.uuLine(dst, line)
+}
+
+// byLine decodes whole lines. The tail of a line that does not end in
 // src waits in hold, as much of it as can change its meaning.
-func (t *transfer) byLine(dst, src []byte, line func(dst, line []byte) []byte) []byte {
+func (t *transfer) byLine(dst, src []byte) []byte {
 	for len(src) > 0 {
 		i := bytes.IndexByte(src, '\n')
 		if i < 0 {
@@ -148,10 +152,10 @@ func (t *transfer) byLine(dst, src []byte, line func(dst, line []byte) []byte) [
 		}
 		if len(t.hold) > 0 {
 			t.hold = append(t.hold, src[:i+1]...)
-			dst = line(dst, t.hold)
+			dst = t.line(dst, t.hold)
 			t.hold = t.hold[:0]
 		} else {
-			dst = line(dst, src[:i+1])
+			dst = t.line(dst, src[:i+1])
 		}
 		src = src[i+1:]
 	}
@@ -166,7 +170,7 @@ func (t *transfer) byLine(dst, src []byte, line func(dst, line []byte) []byte) [
 		}
 	}
 	if len(t.hold) > holdMax { // no line of this encoding is so long
-		dst = line(dst, t.hold)
+		dst = t.line(dst, t.hold)
 		t.hold = t.hold[:0]
 	}
 	return dst

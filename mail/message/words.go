@@ -13,21 +13,26 @@ func AppendDecoded(dst, value []byte) []byte {
 	if !bytes.Contains(value, []byte("=?")) {
 		return appendUnfolded(dst, value)
 	}
-	var d wordDecoder
+	// Words of one charset wait in raw to be decoded together, since characters are split between
+	// words.
+	var scratch [128]byte
+	raw, charset := scratch[:0], []byte(nil)
 	for {
 		i, n, w := nextWord(value)
+		if charset != nil && (n == 0 || !isBlank(value[:i]) || !bytes.EqualFold(charset, w.charset)) {
+			dst = appendCharset(dst, raw, charset)
+			raw, charset = raw[:0], nil
+			if n > 0 && isBlank(value[:i]) { // between words
+				value, i = value[i:], 0
+			}
+		}
 		if n == 0 {
-			dst = d.flush(dst)
 			return appendUnfolded(dst, value)
 		}
-		if d.charset == nil || !isBlank(value[:i]) {
-			dst = d.flush(dst)
+		if charset == nil {
 			dst = appendUnfolded(dst, value[:i])
 		}
-		if !bytes.EqualFold(d.charset, w.charset) {
-			dst = d.flush(dst)
-		}
-		d.add(w)
+		raw, charset = appendWord(raw, w), w.charset
 		value = value[i+n:]
 	}
 }
@@ -89,59 +94,41 @@ func parseWord(s []byte) (w word, n int) {
 	return w, 2 + i + 3 + end + 2
 }
 
-// wordDecoder gathers words of one charset, since characters are split between
-// words, and decodes them together.
-type wordDecoder struct {
-	charset []byte // nil: no word waits
-	raw     []byte
-	scratch [128]byte
-}
-
-func (d *wordDecoder) add(w word) {
-	if d.charset == nil {
-		d.charset, d.raw = w.charset, d.scratch[:0]
-	}
+// appendWord appends what a word encodes.
+func appendWord(dst []byte, w word) []byte {
 	if w.base64 {
 		var t transfer
 		t.reset(Base64)
-		d.raw = t.decode(d.raw, w.text)
-		d.raw = t.flush(d.raw)
-		return
+		return t.flush(t.decode(dst, w.text))
 	}
 	for i := 0; i < len(w.text); i++ {
 		switch c := w.text[i]; c {
 		case '_':
-			d.raw = append(d.raw, ' ')
+			dst = append(dst, ' ')
 		case '=':
 			if b, ok := hexByte(w.text[i+1:]); ok {
-				d.raw = append(d.raw, b)
+				dst = append(dst, b)
 				i += 2
 				break
 			}
-			d.raw = append(d.raw, c)
+			dst = append(dst, c)
 		case '\r', '\n':
 		default:
-			d.raw = append(d.raw, c)
+			dst = append(dst, c)
 		}
-	}
-}
-
-func (d *wordDecoder) flush(dst []byte) []byte {
-	if d.charset != nil {
-		dst = appendCharset(dst, d.raw, d.charset)
-		d.charset = nil
 	}
 	return dst
 }
 
 // appendCharset appends text in a charset as UTF-8.
 func appendCharset(dst, text, name []byte) []byte {
-	if isASCII(text) && isUTF8Name(name) {
-		return append(dst, text...)
+	if isUTF8Name(name) {
+		dst, _ = appendLenient(dst, text, true)
+		return dst
 	}
 	var c charset
 	c.reset(lowerString(name))
-	return c.decode(dst, text, true)
+	return c.decode(dst, bytes.Clone(text), true) // so that text need not live in the heap
 }
 
 func isUTF8Name(name []byte) bool { return len(name) == 5 && bytes.EqualFold(name, []byte("utf-8")) }
