@@ -20,7 +20,7 @@ func (c *session) readCopy(r *wire.Reader) (spans []span, dst *mail.Account, to 
 	if err := c.begin(); err != nil {
 		return nil, nil, nil, err
 	}
-	spans, missing, err := c.view.resolve(set, c.uid)
+	spans, missing, err := c.view.resolve(set)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -5,6 +5,9 @@ func extensions() []*extension {
 	return []*extension{
 		&base, &startTLS, &saslir, &literalPlus, &literalMinus, &id, &enable,
 		&idle, &namespace, &children, &listExtended, &listStatus, &specialUse, &createSpecialUse,
-		&unselect, &uidplus, &move, &multiAppend, &esearch, &condstore, &qresync,
+		&unselect, &uidplus, &move, &multiAppend, &replace, &appendLimit, &binary,
+		&esearch, &searchRes, &partial, &within, &sorting, &sortDisplay, &esort, &threading, &i18nLevel,
+		&statusSize, &objectID, &saveDate, &preview, &quota, &unauthenticate,
+		&condstore, &qresync,
 	}
 }

@@ -129,7 +129,7 @@ var matrix = map[string]struct {
 		S: * LIST ($...) "/" a (CHILDINFO ("SUBSCRIBED"))
 		S: c OK $...
 		C: d LIST (SUBSCRIBED) "" ("a/*" "nothing")
-		S: * LIST (\NonExistent \Subscribed) "/" a/b
+		S: * LIST (\Noselect \NonExistent \Subscribed) "/" a/b
 		S: d OK $...
 		C: e LIST "" (INBOX Sent) RETURN (SUBSCRIBED CHILDREN)
 		S: * LIST (\HasNoChildren$...) "/" INBOX
@@ -290,6 +290,286 @@ var matrix = map[string]struct {
 		S: c BAD $...
 		C: d SEARCH MODSEQ 1
 		S: d BAD $...`},
+	"REPLACE": {on: two + `
+		C: a REPLACE 1 INBOX (\Draft) {}
+		L: Subject: new
+		C:
+		S: * OK [APPENDUID $v 3] $...
+		S: * 1 EXPUNGE
+		S: * 2 EXISTS
+		S: * 2 RECENT
+		S: a OK $...
+		C: b UID REPLACE 3 Sent {}
+		L: Subject: newer
+		C:
+		S: * OK [APPENDUID $w 1] $...
+		S: * 2 EXPUNGE
+		S: b OK $...
+		C: c UID REPLACE 77 Sent {3+}
+		C: x
+		C:
+		S: c NO [NONEXISTENT] $...`, off: two + `
+		C: a REPLACE 1 INBOX {3+}
+		C: x
+		C:
+		S: a BAD $...`},
+	"APPENDLIMIT": {on: `
+		C: a CAPABILITY
+		S: * CAPABILITY $... APPENDLIMIT=52428800 $...
+		S: a OK $...
+		C: b STATUS INBOX (APPENDLIMIT)
+		S: * STATUS INBOX (APPENDLIMIT 52428800)
+		S: b OK $...
+		C: c APPEND INBOX {52428801}
+		S: c NO [TOOBIG] $...`, off: `
+		C: b STATUS INBOX (APPENDLIMIT)
+		S: b BAD $...`},
+	"BINARY": {on: `
+		C: a APPEND INBOX {}
+		L: MIME-Version: 1.0
+		L: Content-Type: application/octet-stream
+		L: Content-Transfer-Encoding: base64
+		L:
+		L: AGFiY2Q=
+		C:
+		S: a OK $...
+		C: a APPEND INBOX ~{}
+		L: Content-Transfer-Encoding: x-strange
+		L:
+		L: x
+		C:
+		S: a OK $...
+		C: b SELECT INBOX
+		S: ...
+		S: b OK $...
+		C: c FETCH 1 (BINARY.PEEK[1]<1.3> BINARY.SIZE[1])
+		S: * 1 FETCH (BINARY[1]<1> ~{3}
+		S: abc BINARY.SIZE[1] 5)
+		S: c OK $...
+		C: d FETCH 1 BINARY[7]
+		S: * 1 FETCH (BINARY[7] NIL FLAGS (\Seen \Recent))
+		S: d OK $...
+		C: e FETCH 2 BINARY.PEEK[1]
+		S: * 2 FETCH (BINARY[1] NIL)
+		S: e NO [UNKNOWN-CTE] $...
+		C: f FETCH 2 BINARY.PEEK[]<0.7>
+		S: * 2 FETCH (BINARY[]<0> ~{7}
+		S: Content)
+		S: f OK $...`, off: two + `
+		C: a FETCH 1 BINARY[1]
+		S: a BAD $...
+		C: b APPEND INBOX ~{3+}
+		C: x
+		C:
+		S: b BAD $...`},
+	"SEARCHRES": {on: three + `
+		C: a SEARCH RETURN (SAVE) SUBJECT apples
+		S: a OK $...
+		C: b FETCH $ (UID)
+		S: * 1 FETCH (UID 1)
+		S: * 2 FETCH (UID 2)
+		S: b OK $...
+		C: c UID SEARCH RETURN (SAVE MIN COUNT) 2:3
+		S: * ESEARCH (TAG "c") UID MIN 2 COUNT 2
+		S: c OK $...
+		C: d SEARCH UID $ NOT 3
+		S: * SEARCH 2
+		S: d OK $...
+		C: e SEARCH RETURN (SAVE MAX) $
+		S: * ESEARCH (TAG "e") MAX 3
+		S: e OK $...
+		C: f UID STORE $ +FLAGS.SILENT (\Deleted)
+		S: f OK $...
+		C: g EXPUNGE
+		S: * 3 EXPUNGE
+		S: g OK $...
+		C: h FETCH $ FLAGS
+		S: h OK $...
+		C: i SEARCH RETURN (SAVE) CHARSET X-NO ALL
+		S: i NO $...
+		C: j UID COPY $ Sent
+		S: j OK UID COPY completed`, off: two + `
+		C: a SEARCH RETURN (SAVE) ALL
+		S: a BAD $...
+		C: b FETCH $ FLAGS
+		S: b BAD $...`},
+	"PARTIAL": {on: three + `
+		C: a UID SEARCH RETURN (PARTIAL 2:5 COUNT) ALL
+		S: * ESEARCH (TAG "a") UID COUNT 3 PARTIAL (2:5 2:3)
+		S: a OK $...
+		C: b UID SEARCH RETURN (PARTIAL -1:-2) ALL
+		S: * ESEARCH (TAG "b") UID PARTIAL (-1:-2 2:3)
+		S: b OK $...
+		C: c SEARCH RETURN (PARTIAL 7:8) ALL
+		S: * ESEARCH (TAG "c") PARTIAL (7:8 NIL)
+		S: c OK $...
+		C: d SEARCH RETURN (PARTIAL 1:2 ALL) ALL
+		S: d BAD $...
+		C: e UID FETCH 1:* (UID) (PARTIAL -1:-1)
+		S: * 3 FETCH (UID 3)
+		S: e OK $...
+		C: f FETCH 1:* (UID) (PARTIAL 1:2)
+		S: f BAD $...
+		C: g SEARCH RETURN (PARTIAL 1:-2) ALL
+		S: g BAD $...`, off: two + `
+		C: a SEARCH RETURN (PARTIAL 1:2) ALL
+		S: a BAD $...`},
+	"WITHIN": {on: two + `
+		C: a SEARCH YOUNGER 3600
+		S: * SEARCH 1 2
+		S: a OK $...
+		C: b SEARCH OLDER 3600
+		S: * SEARCH
+		S: b OK $...
+		C: c SEARCH YOUNGER 0
+		S: c BAD $...`, off: two + `
+		C: a SEARCH YOUNGER 3600
+		S: a BAD $...`},
+	"SORT": {on: three + `
+		C: a SORT (SUBJECT) UTF-8 ALL
+		S: * SORT 1 2 3
+		S: a OK $...
+		C: b UID SORT (REVERSE DATE) UTF-8 ALL
+		S: * SORT 2 1 3
+		S: b OK $...
+		C: c SORT (FROM REVERSE SIZE) US-ASCII 1:2
+		S: * SORT 2 1
+		S: c OK $...
+		C: d SORT (BOGUS) UTF-8 ALL
+		S: d BAD $...
+		C: e SORT (REVERSE) UTF-8 ALL
+		S: e BAD $...
+		C: f SORT (SIZE) X-NO ALL
+		S: f NO [BADCHARSET $...
+		C: g SORT (ARRIVAL) UTF-8 DELETED
+		S: * SORT
+		S: g OK $...`, off: three + `
+		C: a SORT (SUBJECT) UTF-8 ALL
+		S: a BAD $...`},
+	"SORT=DISPLAY": {on: three + `
+		C: a SORT (DISPLAYFROM) UTF-8 ALL
+		S: * SORT 2 3 1
+		S: a OK $...`, off: three + `
+		C: a SORT (DISPLAYFROM) UTF-8 ALL
+		S: a BAD $...`},
+	"ESORT": {on: three + `
+		C: a SORT RETURN (MIN MAX COUNT ALL) (REVERSE DATE) UTF-8 ALL
+		S: * ESEARCH (TAG "a") MIN 2 MAX 3 ALL 2,1,3 COUNT 3
+		S: a OK $...
+		C: b UID SORT RETURN (PARTIAL 1:2) (REVERSE DATE) UTF-8 ALL
+		S: * ESEARCH (TAG "b") UID PARTIAL (1:2 2,1)
+		S: b OK $...`, off: three + `
+		C: a SORT RETURN (MIN) (DATE) UTF-8 ALL
+		S: a BAD $...`},
+	"THREAD": {on: three + `
+		C: a THREAD REFERENCES UTF-8 ALL
+		S: * THREAD (3)(1 2)
+		S: a OK $...
+		C: b UID THREAD ORDEREDSUBJECT UTF-8 1:2
+		S: * THREAD (1 2)
+		S: b OK $...
+		C: c THREAD BOGUS UTF-8 ALL
+		S: c BAD $...
+		C: d THREAD REFS UTF-8 DELETED
+		S: * THREAD
+		S: d OK $...`, off: three + `
+		C: a THREAD REFERENCES UTF-8 ALL
+		S: a BAD $...`},
+	"I18NLEVEL=1": {on: three + `
+		C: a SEARCH SUBJECT ÄPFEL
+		S: * SEARCH
+		S: a OK $...`, off: three + `
+		C: a CAPABILITY
+		!S: $...I18NLEVEL$...
+		S: * CAPABILITY $...
+		S: a OK $...`},
+	"STATUS=SIZE": {on: two + `
+		C: a STATUS INBOX (SIZE)
+		S: * STATUS INBOX (SIZE 28)
+		S: a OK $...`, off: two + `
+		C: a STATUS INBOX (SIZE)
+		S: a BAD $...`},
+	"OBJECTID": {on: two + `
+		C: a CREATE x
+		S: a OK [MAILBOXID ($id)] $...
+		C: b STATUS x (MAILBOXID)
+		S: * STATUS x (MAILBOXID ($id))
+		S: b OK $...
+		C: c UID MOVE 1 x
+		S: ...
+		S: c OK $...
+		C: c2 FETCH 1 (EMAILID)
+		S: * 1 FETCH (EMAILID ($two))
+		S: c2 OK $...
+		C: c3 UID SEARCH EMAILID $two
+		S: * SEARCH 2
+		S: c3 OK $...
+		C: c4 UID SEARCH OR EMAILID bogus THREADID bogus
+		S: * SEARCH
+		S: c4 OK $...
+		C: c5 COPY 1 x
+		S: c5 OK $...
+		C: d RENAME x y
+		S: d OK $...
+		C: e SELECT y
+		S: ...
+		S: * OK [MAILBOXID ($id)] $...
+		S: ...
+		S: e OK $...
+		C: f FETCH 2 (EMAILID THREADID)
+		S: * 2 FETCH (EMAILID ($two) THREADID NIL)
+		S: f OK $...`, off: two + `
+		C: a CREATE x
+		S: a OK CREATE completed
+		C: b FETCH 1 EMAILID
+		S: b BAD $...`},
+	"SAVEDATE": {on: two + `
+		C: a FETCH 1 SAVEDATE
+		S: * 1 FETCH (SAVEDATE "$... +0000")
+		S: a OK $...
+		C: b SEARCH SAVEDSINCE 1-Jan-2020 SAVEDATESUPPORTED
+		S: * SEARCH 1 2
+		S: b OK $...
+		C: c SEARCH SAVEDBEFORE 1-Jan-2020
+		S: * SEARCH
+		S: c OK $...`, off: two + `
+		C: a FETCH 1 SAVEDATE
+		S: a BAD $...
+		C: b SEARCH SAVEDSINCE 1-Jan-2020
+		S: b BAD $...`},
+	"PREVIEW": {on: three + `
+		C: a FETCH 2 (PREVIEW (LAZY) UID)
+		S: * 2 FETCH (PREVIEW "some more text to be larger" UID 2)
+		S: a OK $...
+		C: b FETCH 1 PREVIEW
+		S: * 1 FETCH (PREVIEW "")
+		S: b OK $...`, off: two + `
+		C: a FETCH 1 PREVIEW
+		S: a BAD $...`},
+	"QUOTA": {on: `
+		C: a GETQUOTAROOT INBOX
+		S: * QUOTAROOT INBOX ""
+		S: * QUOTA "" ()
+		S: a OK $...
+		C: b GETQUOTA x
+		S: b NO [NONEXISTENT] $...
+		C: c STATUS INBOX (DELETED)
+		S: * STATUS INBOX (DELETED 0)
+		S: c OK $...`, off: `
+		C: a GETQUOTA ""
+		S: a BAD $...`},
+	"UNAUTHENTICATE": {on: two + `
+		C: a UNAUTHENTICATE
+		S: a OK $...
+		C: b SELECT INBOX
+		S: b BAD $...
+		C: c LOGIN user2 pass
+		S: c OK $...
+		C: d STATUS INBOX (MESSAGES)
+		S: * STATUS INBOX (MESSAGES 0)
+		S: d OK $...`, off: two + `
+		C: a UNAUTHENTICATE
+		S: a BAD $...`},
 	"QRESYNC": {on: two + `
 		C: a ENABLE QRESYNC
 		S: * OK [HIGHESTMODSEQ $m] $...
@@ -343,6 +623,36 @@ var matrix = map[string]struct {
 		C: b SELECT INBOX (QRESYNC (1 1))
 		S: b BAD $...`},
 }
+
+// three puts three messages of a thread into INBOX and selects it.
+const three = `
+		C: t APPEND INBOX {}
+		L: Date: Mon, 2 Mar 2026 10:00:00 +0000
+		L: From: Zoe <z@example.org>
+		L: Subject: apples
+		L: Message-ID: <1@x>
+		C:
+		S: t OK $...
+		C: t APPEND INBOX {}
+		L: Date: Tue, 3 Mar 2026 10:00:00 +0000
+		L: From: Anna <b@example.org>
+		L: Subject: Re: apples
+		L: Message-ID: <2@x>
+		L: In-Reply-To: <1@x>
+		L:
+		L: some more text to be larger
+		C:
+		S: t OK $...
+		C: t APPEND INBOX {}
+		L: Date: Sun, 1 Mar 2026 10:00:00 +0000
+		L: From: Mia <m@example.org>
+		L: Subject: bananas
+		L: Message-ID: <3@x>
+		C:
+		S: t OK $...
+		C: t SELECT INBOX
+		S: ...
+		S: t OK $...`
 
 // two puts two messages into INBOX and selects it.
 const two = `

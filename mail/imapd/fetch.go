@@ -41,8 +41,9 @@ type fetchArgs struct {
 	index    bool // some item needs the message's index record
 	seen     bool // some item sets \Seen
 	since    uint64
-	changed  bool // only messages changed after since (RFC 7162 §3.1.4)
-	vanished bool // and tell those that went (RFC 7162 §3.2.6)
+	changed  bool    // only messages changed after since (RFC 7162 §3.1.4)
+	window   *window // only those (RFC 9394)
+	vanished bool    // and tell those that went (RFC 7162 §3.2.6)
 }
 
 func (a *fetchArgs) add(w fetchWriter) { a.items = append(a.items, w) }
@@ -61,16 +62,17 @@ type fetched struct {
 
 // fetch writes FETCH answers.
 type fetch struct {
-	c     *session
-	v     *view
-	args  *fetchArgs
-	lent  *[]byte
-	buf   []byte
-	texts map[mail.Flags][]byte // flags as they are written, with a space after each
-	last  mail.Flags
-	text  []byte // of last
-	m     fetched
-	told  []imap.UID // of the view's changed, those that the answers tell
+	c       *session
+	v       *view
+	args    *fetchArgs
+	lent    *[]byte
+	buf     []byte
+	texts   map[mail.Flags][]byte // flags as they are written, with a space after each
+	last    mail.Flags
+	text    []byte // of last
+	m       fetched
+	unknown bool       // a part's transfer encoding could not be undone (RFC 3516 §4.3)
+	told    []imap.UID // of the view's changed, those that the answers tell
 }
 
 func (c *session) newFetch(a *fetchArgs) *fetch {
@@ -338,12 +340,15 @@ func (c *session) fetch(r *wire.Reader) error {
 	if err := c.begin(); err != nil {
 		return err
 	}
-	spans, missing, err := c.view.resolve(set, c.uid)
+	spans, missing, err := c.view.resolve(set)
 	if err != nil {
 		return err
 	}
+	if args.window != nil {
+		spans = args.window.cut(spans)
+	}
 	if args.vanished {
-		if err := c.earlier(set.Resolve(uint32(c.view.box.UIDNext)-1), args.since); err != nil {
+		if err := c.earlier(set.set.Resolve(uint32(c.view.box.UIDNext)-1), args.since); err != nil {
 			return err
 		}
 	}
@@ -363,7 +368,10 @@ func (c *session) fetch(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
-	if missing {
+	switch {
+	case f.unknown:
+		return no("UNKNOWN-CTE", "A transfer encoding is not known")
+	case missing:
 		return errIssued()
 	}
 	return c.done("")

@@ -8,9 +8,6 @@ import (
 	"atrium/mail/message"
 )
 
-// readSet reads a set of numbers or UIDs.
-func (c *session) readSet(r *wire.Reader) wire.Set { return r.Set() }
-
 // macros of FETCH (RFC 9051 §6.4.5).
 var macros = map[string][]string{
 	"ALL":  {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"},
@@ -266,9 +263,10 @@ func addSection(a *fetchArgs, name string, s *message.Section, x *cut, peek bool
 		name += fmt.Sprintf("<%d>", x.off)
 	}
 	name += " "
+	var content message.Content // its memory serves one message after another
 	a.add(func(f *fetch, m *fetched) error {
 		f.buf = append(f.buf, name...)
-		content, ok, err := m.index.Content(f, s)
+		ok, err := m.index.ContentInto(&content, f, s)
 		if err != nil {
 			return err
 		}

@@ -215,12 +215,12 @@ func (c *session) writeListed(a *listArgs, l *listed) {
 func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
 	var attrs []imap.MailboxAttr
 	extended := c.server.reg.has("LIST-EXTENDED")
-	switch {
-	case l.Mailbox == nil || !l.Has():
+	if l.Mailbox == nil || !l.Has() {
+		// \NonExistent implies \Noselect (RFC 5258 §3), but mbsync and others
+		// look for the latter alone.
+		attrs = append(attrs, imap.MailboxAttrNoSelect)
 		if extended {
 			attrs = append(attrs, imap.MailboxAttrNonExistent)
-		} else {
-			attrs = append(attrs, imap.MailboxAttrNoSelect)
 		}
 	}
 	if c.server.reg.has("CHILDREN") && l.Mailbox != nil {

@@ -11,6 +11,22 @@ import (
 // span is the positions in the view's snapshot from one to before another.
 type span struct{ from, to int }
 
+// numSet is the set of messages that a command names.
+type numSet struct {
+	set   wire.Set
+	uid   bool // of UIDs, not numbers
+	saved bool // "$", what the last search saved (RFC 5182)
+}
+
+// readSet reads a set of numbers or, in a UID command, of UIDs.
+func (c *session) readSet(r *wire.Reader) numSet {
+	if r.Peek() == '$' && c.server.reg.has("SEARCHRES") {
+		r.Take('$')
+		return numSet{saved: true}
+	}
+	return numSet{set: r.Set(), uid: c.uid}
+}
+
 // begin is for commands that name messages: news are told as far as the command
 // allows, so that numbers and UIDs mean what is there now.
 func (c *session) begin() error {
@@ -48,10 +64,14 @@ func (v *view) seq(pos int, uid imap.UID) uint32 {
 
 // resolve finds the messages of a set, in order. missing tells that the set names numbers of
 // messages that are gone. Numbers that never were are BAD (RFC 9051 §9, seq-number).
-func (v *view) resolve(set wire.Set, uid bool) (spans []span, missing bool, err error) {
-	if uid {
-		return v.resolveUIDs(set), false, nil
+func (v *view) resolve(n numSet) (spans []span, missing bool, err error) {
+	if n.saved {
+		return v.resolveUIDs(v.saved), false, nil
 	}
+	if n.uid {
+		return v.resolveUIDs(n.set), false, nil
+	}
+	set := n.set
 	count := uint32(v.count())
 	v.countGone()
 	for _, x := range set {

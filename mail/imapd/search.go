@@ -8,7 +8,10 @@ import (
 // searchArgs is what a SEARCH asks for.
 type searchArgs struct {
 	c        *session
-	extended bool // the answer is ESEARCH
+	name     string         // of the answer that is not extended
+	sort     []mail.SortKey // SORT (RFC 5256)
+	partial  window         // PARTIAL (RFC 9394)
+	extended bool           // the answer is ESEARCH
 	returns  map[string]bool
 	criteria mail.Criteria
 	modseq   bool // MODSEQ is among the keys
@@ -17,14 +20,14 @@ type searchArgs struct {
 
 // lateSet is a set of numbers or UIDs among the keys, that gets its meaning when the mailbox is up to date.
 type lateSet struct {
-	set  wire.Set
-	uid  bool
+	numSet
 	into mail.And // its only element
 }
 
 // found is the result of a search.
 type found struct {
 	set         wire.Set // numbers or UIDs, in order
+	uids        wire.Set // UIDs, when they are to be saved
 	count       int
 	modseq      uint64 // the highest of those found
 	first, last uint64 // modseq of the first and the last
@@ -35,22 +38,34 @@ type found struct {
 // RFC 9051 §6.4.4; RETURN: RFC 4731. There is always an answer, also when nothing was found.
 func (c *session) search(r *wire.Reader) error {
 	r.SP()
-	a := &searchArgs{c: c}
+	a := &searchArgs{c: c, name: "SEARCH"}
 	c.readReturns(a, r)
 	p := &searchParser{c: c, args: a}
 	a.criteria = p.keys(r)
 	if err := r.End(); err != nil {
 		return err
 	}
-	if p.charset != "" {
-		return errCharset()
+	return a.finish(p)
+}
+
+// finish runs a search that was read and answers.
+func (a *searchArgs) finish(p *searchParser) error {
+	c := a.c
+	err := a.check(p)
+	var res found
+	if err == nil {
+		if err = a.begin(); err == nil {
+			res, err = a.run()
+		}
 	}
-	if err := c.begin(); err != nil {
-		return err
-	}
-	res, err := a.run()
 	if err != nil {
+		if a.returns["SAVE"] {
+			c.view.saved = nil // RFC 5182 §2.1
+		}
 		return err
+	}
+	if a.returns["SAVE"] {
+		a.save(&res)
 	}
 	if a.extended {
 		a.writeExtended(&res)
@@ -60,9 +75,38 @@ func (c *session) search(r *wire.Reader) error {
 	return c.done("")
 }
 
+// check finds what does not fit together.
+func (a *searchArgs) check(p *searchParser) error {
+	if p.charset != "" {
+		return errCharset()
+	}
+	if a.returns["PARTIAL"] && a.returns["ALL"] {
+		return bad("PARTIAL and ALL exclude each other") // RFC 9394 §3.1
+	}
+	return nil
+}
+
+// begin brings the mailbox up to date. Keys that are numbers keep EXPUNGE
+// back in UID SEARCH too (RFC 9051 §7.5.1).
+func (a *searchArgs) begin() error {
+	for _, late := range a.sets {
+		if !late.uid && !late.saved {
+			if err := a.c.view.update(false); err != nil {
+				return err
+			}
+			return a.c.view.need()
+		}
+	}
+	return a.c.begin()
+}
+
 // readReturns reads RETURN (…) (RFC 4731 §3.1).
 func (c *session) readReturns(a *searchArgs, r *wire.Reader) {
 	if len(c.server.reg.searchReturns) == 0 || !r.TryWord("RETURN") {
+		a.extended = c.has(rev2On) // RFC 9051 §6.4.4
+		if a.extended {
+			a.returns = map[string]bool{"ALL": true}
+		}
 		return
 	}
 	a.extended, a.returns = true, map[string]bool{}
@@ -83,40 +127,74 @@ func (c *session) readReturns(a *searchArgs, r *wire.Reader) {
 	r.SP()
 }
 
-// run searches the selected mailbox.
+// run searches the selected mailbox, and sorts.
 func (a *searchArgs) run() (res found, err error) {
+	if len(a.sort) == 0 {
+		err = a.each(func(pos int) { a.add(&res, pos) })
+		return res, err
+	}
+	positions, err := a.positions()
+	if err != nil {
+		return res, err
+	}
+	v := a.c.view
+	if err := v.account.Sort(a.c.Context(), v.cur, positions, a.sort); err != nil {
+		return res, v.lost(err)
+	}
+	for _, pos := range positions {
+		a.add(&res, pos)
+	}
+	return res, nil
+}
+
+// each calls fn with the position of each message that is found.
+func (a *searchArgs) each(fn func(pos int)) error {
 	v := a.c.view
 	for _, late := range a.sets {
-		spans, _, err := v.resolve(late.set, late.uid)
+		spans, _, err := v.resolve(late.numSet)
 		if err != nil {
-			return res, err
+			return err
 		}
 		late.into[0] = mail.InUIDs{UIDs: v.uids(spans)}
 	}
 	for pos, err := range v.account.Search(a.c.Context(), v.cur, a.criteria) {
 		if err != nil {
-			return res, v.lost(err)
+			return v.lost(err)
 		}
-		m := v.cur.At(pos)
-		n := uint32(m.UID)
-		if !a.c.uid {
-			n = v.seq(pos, m.UID)
-		}
-		res.set.Add(n)
-		if res.count++; res.count == 1 {
-			res.first = m.Modseq
-		}
-		res.last = m.Modseq
-		res.modseq = max(res.modseq, m.Modseq)
+		fn(pos)
 	}
-	return res, nil
+	return nil
 }
 
-// write writes the SEARCH answer (RFC 3501 §7.2.5; MODSEQ: RFC 7162 §3.1.5).
+func (a *searchArgs) positions() (out []int, err error) {
+	err = a.each(func(pos int) { out = append(out, pos) })
+	return out, err
+}
+
+// add takes a message into the result.
+func (a *searchArgs) add(res *found, pos int) {
+	v := a.c.view
+	m := v.cur.At(pos)
+	n := uint32(m.UID)
+	if a.returns["SAVE"] {
+		res.uids.Add(n)
+	}
+	if !a.c.uid {
+		n = v.seq(pos, m.UID)
+	}
+	res.set.Add(n)
+	if res.count++; res.count == 1 {
+		res.first = m.Modseq
+	}
+	res.last = m.Modseq
+	res.modseq = max(res.modseq, m.Modseq)
+}
+
+// write writes the SEARCH or SORT answer (RFC 3501 §7.2.5; MODSEQ: RFC 7162 §3.1.5).
 func (a *searchArgs) write(res *found) {
 	buf := a.c.server.buffer()
 	defer a.c.server.release(buf)
-	b := append((*buf)[:0], "* SEARCH"...)
+	b := append(append((*buf)[:0], "* "...), a.name...)
 	for n := range res.set.All {
 		b = wire.AppendUint(append(b, ' '), uint64(n))
 		if len(b) > bufSize-64 {
@@ -132,6 +210,9 @@ func (a *searchArgs) write(res *found) {
 
 // writeExtended writes the ESEARCH answer: what was asked for and nothing else (RFC 4731 §3.1).
 func (a *searchArgs) writeExtended(res *found) {
+	if len(a.returns) == 1 && a.returns["SAVE"] {
+		return // RFC 5182 §2.1
+	}
 	b := append(make([]byte, 0, 256), "* ESEARCH (TAG "...)
 	b = wire.AppendString(b, a.c.tag, false)
 	b = append(b, ')')
@@ -152,12 +233,15 @@ func (a *searchArgs) writeExtended(res *found) {
 		if a.returns["ALL"] {
 			b = wire.AppendSet(append(b, " ALL "...), res.set)
 		}
-		if a.returns["ALL"] || a.returns["COUNT"] {
+		if a.returns["ALL"] || a.returns["COUNT"] || a.returns["PARTIAL"] {
 			modseq = res.modseq
 		}
 	}
 	if a.returns["COUNT"] {
 		b = wire.AppendUint(append(b, " COUNT "...), uint64(res.count))
+	}
+	if a.returns["PARTIAL"] {
+		b = a.partial.appendResult(b, res)
 	}
 	if a.modseq && modseq > 0 {
 		b = wire.AppendUint(append(b, " MODSEQ "...), modseq)

@@ -76,12 +76,8 @@ func (p *searchParser) key(r *wire.Reader) mail.Criteria {
 			r.Fail("An empty list of search keys")
 		}
 		return and
-	case c == '*' || c >= '0' && c <= '9':
-		return p.set(p.c.readSet(r), false)
-	case c == '$':
-		if key := p.c.server.reg.searchKeys["$"]; key != nil && r.TryWord("$") {
-			return key(p, r)
-		}
+	case c == '*' || c >= '0' && c <= '9' || c == '$':
+		return p.set(p.number(r))
 	}
 	name := r.Keyword()
 	key := p.c.server.reg.searchKeys[name]
@@ -94,10 +90,17 @@ func (p *searchParser) key(r *wire.Reader) mail.Criteria {
 
 // set is true of a set's messages. What it names is found when the mailbox is
 // up to date, just before the search.
-func (p *searchParser) set(set wire.Set, uid bool) mail.Criteria {
+func (p *searchParser) set(n numSet) mail.Criteria {
 	holder := mail.And{mail.InUIDs{}}
-	p.args.sets = append(p.args.sets, lateSet{set, uid, holder})
+	p.args.sets = append(p.args.sets, lateSet{n, holder})
 	return holder
+}
+
+// number reads a set of message numbers, which it is in UID SEARCH too.
+func (p *searchParser) number(r *wire.Reader) numSet {
+	n := p.c.readSet(r)
+	n.uid = false
+	return n
 }
 
 // baseKeys are the keys of RFC 3501.
@@ -155,10 +158,9 @@ var baseKeys = map[string]searchKey{
 	},
 	"UID": func(p *searchParser, r *wire.Reader) mail.Criteria {
 		r.SP()
-		if key := p.c.server.reg.searchKeys["$"]; key != nil && r.TryWord("$") {
-			return key(p, r)
-		}
-		return p.set(r.Set(), true)
+		n := p.number(r)
+		n.uid = true
+		return p.set(n)
 	},
 	"NOT": func(p *searchParser, r *wire.Reader) mail.Criteria {
 		defer r.Nest()()

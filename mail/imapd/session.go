@@ -52,20 +52,27 @@ func (c *session) has(e enabledSet) bool { return c.enabled&e != 0 }
 func (c *session) utf8Names() bool { return c.enabled&(utf8On|rev2On) != 0 }
 
 func newSession(s *Server, nc *conn.Conn) *session {
-	c := &session{Conn: nc, server: s, state: greeted, began: time.Now()}
+	c := &session{Conn: nc, server: s}
+	c.reader = wire.NewReader(nc, wire.Limits{}, c.goAhead)
+	c.begun()
+	return c
+}
+
+// begun puts the session into its first state: what a client may send before the login is little.
+func (c *session) begun() {
+	cfg := &c.server.cfg
+	c.state, c.began, c.count, c.enabled, c.user, c.own = greeted, time.Now(), 0, 0, nil, nil
 	limits := wire.DefaultLimits()
-	limits.Line, limits.Literal = 8192, 4096 // until the login
-	limits.Depth, limits.Set, limits.List = s.cfg.MaxDepth, s.cfg.MaxSet, s.cfg.MaxList
-	limits.Skip = 1 << 20
+	limits.Line, limits.Literal, limits.Skip = 8192, 4096, 1<<20
+	limits.Depth, limits.Set, limits.List = cfg.MaxDepth, cfg.MaxSet, cfg.MaxList
 	limits.Unasked = -1
-	if s.reg.has("LITERAL-") {
+	if c.server.reg.has("LITERAL-") {
 		limits.Unasked = 4096
 	}
-	if s.reg.has("LITERAL+") {
+	if c.server.reg.has("LITERAL+") {
 		limits.Unasked = 1 << 62
 	}
-	c.reader = wire.NewReader(nc, limits, c.goAhead)
-	return c
+	c.reader.Limits, c.reader.UTF8 = limits, false
 }
 
 // goAhead tells the client to send a literal.

@@ -64,7 +64,7 @@ func (c *session) store(r *wire.Reader) error {
 	if err := c.begin(); err != nil {
 		return err
 	}
-	spans, missing, err := c.view.resolve(set, c.uid)
+	spans, missing, err := c.view.resolve(set)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,10 @@ func (c *session) uidExpunge(r *wire.Reader) error {
 		return err
 	}
 	v := c.view
-	spans := v.resolveUIDs(set)
+	spans, _, err := v.resolve(set)
+	if err != nil {
+		return err
+	}
 	if len(spans) == 0 {
 		return c.done("")
 	}

@@ -27,6 +27,7 @@ type view struct {
 	goneSeq  []uint32       // the numbers of gone; nil: not counted yet
 	changed  []imap.UID     // ascending: flags changed, and the client was not told
 	recent   wire.Set       // UIDs that are \Recent in this session
+	saved    wire.Set       // UIDs that the last search saved (RFC 5182)
 	readOnly bool
 }
 

@@ -556,3 +556,16 @@ func upper(b []byte) string {
 	}
 	return string(b)
 }
+
+// TryModifier takes " (WORD)" if it comes next.
+func (r *Reader) TryModifier(word string) bool {
+	if r.err != nil {
+		return false
+	}
+	rest, want := r.line[r.pos:], len(word)+3
+	if len(rest) < want || !strings.EqualFold(string(rest[:want]), " ("+word+")") {
+		return false
+	}
+	r.pos += want
+	return true
+}

@@ -1,0 +1,84 @@
+package imapd
+
+import (
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail"
+	"atrium/mail/imapd/wire"
+)
+
+// quota tells what an account may hold. There is one quota root an account, "", with what all its
+// mailboxes hold together. Limits are set by who runs the server, not by IMAP.
+var quota = extension{
+	name: "QUOTA", rfc: "RFC 9208", what: "What an account holds and may hold",
+	caps: func(*session) []imap.Cap {
+		return []imap.Cap{imap.CapQuota, "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE"}
+	},
+	commands: []command{
+		{"GETQUOTA", loggedIn, breaks, (*session).getQuota},
+		{"GETQUOTAROOT", loggedIn, breaks, (*session).getQuotaRoot},
+	},
+	statusItems: map[string]statusItem{
+		"DELETED": statusNumber(func(m *statusOf) uint64 { return uint64(m.Deleted) }),
+	},
+}
+
+// getQuota handles GETQUOTA (RFC 9208 §4.1.1).
+func (c *session) getQuota(r *wire.Reader) error {
+	r.SP()
+	root := r.AString()
+	if err := r.End(); err != nil {
+		return err
+	}
+	if root != "" {
+		return no("NONEXISTENT", "No such quota root")
+	}
+	if err := c.writeQuota(c.own); err != nil {
+		return err
+	}
+	return c.done("")
+}
+
+// getQuotaRoot handles GETQUOTAROOT (RFC 9208 §4.1.2).
+func (c *session) getQuotaRoot(r *wire.Reader) error {
+	r.SP()
+	name := r.Mailbox()
+	if err := r.End(); err != nil {
+		return err
+	}
+	a, _, err := c.mailbox(name)
+	if err != nil {
+		return err
+	}
+	b := append(c.AvailableBuffer(1024), "* QUOTAROOT "...)
+	b = wire.AppendMailbox(b, name, c.utf8Names())
+	c.Write(append(b, " \"\"\r\n"...))
+	if err := c.writeQuota(a); err != nil {
+		return err
+	}
+	return c.done("")
+}
+
+// writeQuota writes QUOTA: resources without a limit are left out (RFC 9208 §4.2.1).
+func (c *session) writeQuota(a *mail.Account) error {
+	u, err := a.Usage(c.Context())
+	if err != nil {
+		return err
+	}
+	b := append(c.AvailableBuffer(256), "* QUOTA \"\" ("...)
+	if u.MaxBytes > 0 {
+		b = append(b, "STORAGE "...)
+		b = append(wire.AppendUint(b, uint64(u.Bytes+1023)/1024), ' ')
+		b = wire.AppendUint(b, uint64(u.MaxBytes)/1024)
+	}
+	if u.MaxObjects > 0 {
+		if u.MaxBytes > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, "MESSAGE "...)
+		b = append(wire.AppendUint(b, uint64(u.Objects)), ' ')
+		b = wire.AppendUint(b, uint64(u.MaxObjects))
+	}
+	c.Write(append(b, ")\r\n"...))
+	return nil
+}

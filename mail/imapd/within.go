@@ -1,0 +1,22 @@
+package imapd
+
+import (
+	"time"
+
+	"atrium/mail"
+	"atrium/mail/imapd/wire"
+)
+
+var within = extension{
+	name: "WITHIN", rfc: "RFC 5032", what: "SEARCH by age in seconds",
+	searchKeys: map[string]searchKey{
+		"YOUNGER": func(_ *searchParser, r *wire.Reader) mail.Criteria { return mail.Younger{Than: ago(r)} },
+		"OLDER":   func(_ *searchParser, r *wire.Reader) mail.Criteria { return mail.Older{Than: ago(r)} },
+	},
+}
+
+// ago reads a number of seconds and returns the moment so long ago.
+func ago(r *wire.Reader) time.Time {
+	r.SP()
+	return time.Now().Add(-time.Duration(r.NZNumber()) * time.Second)
+}
