@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"context"
 	"encoding/binary"
 	"iter"
 	"math"
@@ -140,7 +141,7 @@ type hit struct {
 
 // candidates yields the objects of a component that may have an instance in
 // start <= t <= end, with what their sketches say.
-func candidates(v *storage.View, id storage.CollectionID, component string, start, end int64, zone *recur.Zone) iter.Seq2[hit, error] {
+func candidates(ctx context.Context, v *storage.View, id storage.CollectionID, component string, start, end int64, zone *recur.Zone) iter.Seq2[hit, error] {
 	code := componentCode(component)
 	return func(yield func(hit, error) bool) {
 		for level := range byte(levelEndless + 1) {
@@ -153,6 +154,10 @@ func candidates(v *storage.View, id storage.CollectionID, component string, star
 			}
 			lo, hi := timeKey{level, from}.bytes(0), timeKey{level, min(end, forever)}.bytes(math.MaxUint32)
 			for k, value := range v.ScanIndex(id, kv.Range{From: lo, To: append(hi, 0)}) {
+				if err := ctx.Err(); err != nil {
+					yield(hit{}, err)
+					return
+				}
 				if len(k) != 14 || len(value) < 2 || value[1] != code {
 					continue
 				}

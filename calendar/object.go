@@ -3,6 +3,7 @@ package calendar
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"atrium/calendar/ics"
@@ -125,9 +126,14 @@ func (o *Object) store(tx *storage.Tx) (storage.ObjectID, error) {
 	return tx.NewObject(storage.Object{Facets: map[byte][]byte{bodyFacet: o.Raw}})
 }
 
-// Data returns an object's octets. They are valid until the View ends and must
-// not be changed.
+// Data returns an object's octets.
 func Data(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
+	raw, err := peek(ctx, v, blobs, o)
+	return slices.Clone(raw), err
+}
+
+// peek is Data without a copy: valid until the View ends, and not to be changed.
+func peek(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
 	ref, err := v.Blob(o)
 	if err != nil {
 		return nil, err

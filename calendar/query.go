@@ -63,7 +63,7 @@ func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.Co
 			yield(nil, err)
 			return
 		}
-		read := func(o storage.ObjectID) ([]byte, error) { return Data(ctx, v, blobs, o) }
+		read := func(o storage.ObjectID) ([]byte, error) { return peek(ctx, v, blobs, o) }
 		// try yields a row when it matches; false ends the query.
 		try := func(row storage.Row, certain bool) bool {
 			if err := ctx.Err(); err != nil {
@@ -94,7 +94,7 @@ func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.Co
 		if plan.Range != nil && indexed(plan.Component) {
 			start, end := plan.Range.Unix()
 			var hits []hit
-			for h, err := range candidates(v, id, plan.Component, start, end, zone) {
+			for h, err := range candidates(ctx, v, id, plan.Component, start, end, zone) {
 				if err != nil {
 					yield(nil, err)
 					return
@@ -136,7 +136,7 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 		return nil, err
 	}
 	for _, component := range []string{"VEVENT", "VFREEBUSY"} {
-		for h, err := range candidates(v, id, component, start, end, zone) {
+		for h, err := range candidates(ctx, v, id, component, start, end, zone) {
 			if err != nil {
 				return nil, err
 			}
@@ -154,7 +154,7 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			raw, err := Data(ctx, v, blobs, table.At(pos).Object)
+			raw, err := peek(ctx, v, blobs, table.At(pos).Object)
 			if err != nil {
 				return nil, err
 			}

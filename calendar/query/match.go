@@ -22,6 +22,8 @@ type matcher struct {
 	zone     *recur.Zone
 	series   *Series
 	failed   bool
+	hits     map[*Range]map[*ics.Component]bool // what hit found
+	work     int                                // spent on alarms
 }
 
 // times returns the object's series; nil when it cannot be read: then
@@ -161,30 +163,56 @@ func (m *matcher) inRange(r *Range, c, parent *ics.Component) bool {
 	case "VAVAILABILITY":
 		return m.availability(s, start, end, c)
 	}
-	return s.InRange(start, end, m.zone, c)
-}
-
-// InRange tells whether the component c of the series, or any with nil, has an instance
-// in a range by the tables of RFC 4791 §9.9.
-func (s *Series) InRange(start, end int64, zone *recur.Zone, c *ics.Component) bool {
 	if s.Kind == "VTODO" {
-		if hit, known := s.undatedTask(start, end, zone, c); known {
+		if hit, known := s.undatedTask(start, end, m.zone, c); known {
 			return hit
 		}
 	}
+	if m.hits[r] == nil {
+		if m.hits == nil {
+			m.hits = map[*Range]map[*ics.Component]bool{}
+		}
+		m.hits[r] = s.inRange(start, end, m.zone)
+	}
+	return m.hits[r][c]
+}
+
+// inRange returns the components that have an instance in a range by the tables of
+// RFC 4791 §9.9.
+func (s *Series) inRange(start, end int64, zone *recur.Zone) map[*ics.Component]bool {
+	hits := map[*ics.Component]bool{}
+	last := s.lastFuture(zone)
 	for in, err := range s.Set.Instances(start, end, zone, limits) {
-		if err != nil {
-			return true
+		if err != nil { // it may be any
+			hits[s.Master] = true
+			for _, k := range s.Overrides {
+				hits[k] = true
+			}
+			break
 		}
 		k := s.Component(in.Override)
-		if k == nil || c != nil && k != c {
+		if k == nil || !overlaps(s.Kind, k, in.Begin, in.End, start, end) {
 			continue
 		}
-		if overlaps(s.Kind, k, in.Begin, in.End, start, end) {
-			return true
+		hits[k] = true
+		if !in.Own && in.Override == last {
+			break // nothing new follows
 		}
 	}
-	return false
+	return hits
+}
+
+// lastFuture returns the override that holds for the end of the series, -1 for the master.
+func (s *Series) lastFuture(zone *recur.Zone) int {
+	last, at := -1, int64(0)
+	for i := range s.Set.Overrides {
+		if o := &s.Set.Overrides[i]; o.Future {
+			if id := o.ID.Unix(zone); last < 0 || id >= at {
+				last, at = i, id
+			}
+		}
+	}
+	return last
 }
 
 // overlaps is the table of the component's kind for one instance.
@@ -280,6 +308,9 @@ func (m *matcher) availability(s *Series, start, end int64, c *ics.Component) bo
 // maxRepeat bounds REPEAT of alarms.
 const maxRepeat = 1000
 
+// maxWork bounds what the alarms of one object may cost; past it they match.
+const maxWork = 5_000_000
+
 // alarm tells whether an alarm of parent goes off in the range.
 func (m *matcher) alarm(s *Series, start, end int64, c, parent *ics.Component) bool {
 	trigger := c.Prop("TRIGGER")
@@ -305,6 +336,9 @@ func (m *matcher) alarm(s *Series, start, end int64, c, parent *ics.Component) b
 	related, _ := trigger.Param("RELATED")
 	fromEnd := strings.EqualFold(related, "END")
 	delta := int64(d.Days)*86400 + d.Seconds
+	if m.work += 1 + len(s.Overrides) + len(s.Set.Except) + len(s.Set.Dates); m.work > maxWork {
+		return true
+	}
 	for in, err := range s.Set.Instances(shiftOpen(start, -delta-int64(repeat)*every-3*86400), shiftOpen(end, -delta+3*86400), m.zone, limits) {
 		if err != nil {
 			return true

@@ -49,7 +49,10 @@ func (s *Selection) Render(c *ics.Calendar, zone *recur.Zone) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.series = series
+		r.series, r.index = series, make(map[*ics.Component]int, len(series.Overrides))
+		for i, k := range series.Overrides {
+			r.index[k] = i
+		}
 	}
 	var sel *CompSelect
 	if s.Comp != nil && strings.EqualFold(s.Comp.Name, c.Name) {
@@ -66,6 +69,7 @@ type renderer struct {
 	zone   *recur.Zone
 	sel    *Selection
 	series *Series
+	index  map[*ics.Component]int // of overrides, in series
 	out    []byte
 }
 
@@ -176,10 +180,7 @@ func (r *renderer) component(k *ics.Component, sel *CompSelect, edit func(*ics.P
 func (r *renderer) affects(k *ics.Component) bool {
 	start, end := r.sel.LimitRecurrence.Unix()
 	s := r.series
-	for i, c := range s.Overrides {
-		if c != k {
-			continue
-		}
+	if i, ok := r.index[k]; ok {
 		o := &s.Set.Overrides[i]
 		z := o.Start.In(r.zone)
 		if overlaps(s.Kind, k, z.Unix(o.Start.Wall), o.Length.Add(o.Start.Wall, z), start, end) {
@@ -205,7 +206,7 @@ func (r *renderer) freeBusy(p *ics.Prop) {
 		one := *p
 		one.Value = v
 		in := false
-		zones := &Zones{calendar: &ics.Calendar{Component: &ics.Component{}}}
+		zones := &Zones{}
 		zones.each(&one, func(t recur.Time, l *recur.Length) {
 			if l != nil {
 				z := t.In(r.zone)

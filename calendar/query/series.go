@@ -179,8 +179,9 @@ func badProp(p *ics.Prop, err error) error {
 // Zones finds the zones that an object's TZIDs mean: its own VTIMEZONE first,
 // then LoadZone. Times in a zone that nobody knows are floating.
 type Zones struct {
-	calendar *ics.Calendar
-	known    map[string]found
+	own   map[string]*ics.Component // VTIMEZONEs by TZID, the first of each
+	known map[string]found
+	asked int
 }
 
 type found struct {
@@ -189,7 +190,28 @@ type found struct {
 }
 
 // NewZones returns the Zones of an object.
-func NewZones(c *ics.Calendar) *Zones { return &Zones{calendar: c} }
+func NewZones(c *ics.Calendar) *Zones {
+	z := &Zones{}
+	for _, k := range c.Components {
+		if k.Name != "VTIMEZONE" {
+			continue
+		}
+		if p := k.Prop("TZID"); p != nil {
+			if z.own == nil {
+				z.own = map[string]*ics.Component{}
+			}
+			for _, id := range []string{strings.TrimSpace(p.Text()), p.Value} {
+				if z.own[id] == nil {
+					z.own[id] = k
+				}
+			}
+		}
+	}
+	return z
+}
+
+// maxAsked bounds how many zones that it does not define an object may ask for.
+const maxAsked = 100
 
 // Zone returns the zone of a TZID.
 func (z *Zones) Zone(id string) (zone *recur.Zone, ok bool) {
@@ -205,20 +227,21 @@ func (z *Zones) Zone(id string) (zone *recur.Zone, ok bool) {
 }
 
 func (z *Zones) find(id string) (*recur.Zone, bool) {
-	for _, k := range z.calendar.Components {
-		if k.Name != "VTIMEZONE" {
-			continue
-		}
-		if p := k.Prop("TZID"); p == nil || p.Value != id && p.Text() != id && strings.TrimSpace(p.Value) != id {
-			continue
-		}
+	k := z.own[id]
+	if k == nil {
+		k = z.own[strings.TrimSpace(id)]
+	}
+	if k != nil {
 		if zone, ok := zoneOf(id, k); ok {
 			return zone, true
 		}
-		if name := k.Value("X-LIC-LOCATION"); name != "" {
-			if zone, ok := recur.LoadZone(name); ok {
-				return zone, true
-			}
+	}
+	if z.asked++; z.asked > maxAsked {
+		return nil, false
+	}
+	if k != nil {
+		if zone, ok := recur.LoadZone(k.Value("X-LIC-LOCATION")); ok {
+			return zone, true
 		}
 	}
 	return recur.LoadZone(id)

@@ -108,7 +108,23 @@ type run struct {
 	exhausted bool
 	except    map[int64]bool // EXDATE and RECURRENCE-ID with a time: instants
 	exDays    map[int]bool   // and as dates: days of the start's zone
-	future    []int          // Overrides with Future, by ID
+	future    []future       // Overrides with Future, by ID
+}
+
+// future is an override that holds for what begins at from or later.
+type future struct {
+	from  int64
+	index int
+}
+
+func compare(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
 }
 
 // candidate is an original start.
@@ -130,14 +146,13 @@ func (s *Set) newRun(from, to int64, floating *Zone, l Limits) *run {
 		o := &s.Overrides[i]
 		r.exclude(o.ID)
 		if o.Future {
-			r.future = append(r.future, i)
-			d := o.Start.Unix(floating) - o.ID.Unix(floating)
+			id := o.ID.Unix(floating)
+			r.future = append(r.future, future{id, i})
+			d := o.Start.Unix(floating) - id
 			back, ahead = max(back, o.Length.bound()+max(d, 0)), max(ahead, 2*day-d)
 		}
 	}
-	slices.SortFunc(r.future, func(a, b int) int {
-		return int(min(max(s.Overrides[a].ID.Unix(floating)-s.Overrides[b].ID.Unix(floating), -1), 1))
-	})
+	slices.SortStableFunc(r.future, func(a, b future) int { return compare(a.from, b.from) })
 	r.low, r.high = clampWall(from, -back), clampWall(to, ahead)
 	return r
 }
@@ -177,12 +192,9 @@ func (r *run) instance(c candidate) (in Instance, ok bool) {
 	if c.length != nil {
 		l = *c.length
 	}
-	for _, i := range r.future {
-		o := &r.set.Overrides[i]
-		if o.ID.Unix(r.floating) > unix {
-			break
-		}
-		in.Override = i
+	i, _ := slices.BinarySearchFunc(r.future, unix+1, func(f future, u int64) int { return compare(f.from, u) })
+	if i > 0 {
+		in.Override = r.future[i-1].index
 	}
 	if in.Override >= 0 {
 		o := &r.set.Overrides[in.Override]
@@ -285,10 +297,8 @@ func (r *run) extras() []timed {
 	// A period counts rather than a plain time at the same moment.
 	slices.SortStableFunc(out, func(a, b timed) int {
 		switch {
-		case a.unix < b.unix:
-			return -1
-		case a.unix > b.unix:
-			return 1
+		case a.unix != b.unix:
+			return compare(a.unix, b.unix)
 		case a.length != nil && b.length == nil:
 			return -1
 		case a.length == nil && b.length != nil:
@@ -366,6 +376,11 @@ func (q *series) setUntil(start Time) {
 // of instances it divides, else it has to step.
 func (q *series) count(start Time) {
 	q.left = int64(q.rule.Count)
+	if q.beyond(start) {
+		q.left = math.MaxInt64
+		q.walk.seek(q.run.low)
+		return
+	}
 	first, ok := q.walk.pull()
 	if ok && first != start.Wall {
 		q.left--
@@ -396,6 +411,23 @@ func (q *series) count(start Time) {
 	q.walk = newWalk(q.rule, start.Wall, &q.run.steps)
 	q.walk.next = n
 	q.ok = q.left > 0
+}
+
+// beyond tells whether COUNT is more than there can be until the range ends: then
+// it does not matter.
+func (q *series) beyond(start Time) bool {
+	w := newWalk(q.rule, start.Wall, &q.run.steps)
+	w.seek(q.run.high)
+	per := int64(len(w.times))
+	switch q.rule.Freq {
+	case Yearly:
+		per *= 366
+	case Monthly:
+		per *= 32
+	case Weekly:
+		per *= 7
+	}
+	return int64(q.rule.Count) > (w.next+2)*per
 }
 
 // pull moves to the next wall in the range.
@@ -488,14 +520,12 @@ func (s *Set) ruleEnd(rule *Rule, floating *Zone, l Limits) (end int64, ok bool)
 		}
 		return int64(clampWall(int64(s.Start.Wall), int64(rule.Interval)*period*periods)) + 2*day, true
 	}
-	zone := s.Start.In(floating)
-	end = zone.Unix(s.Start.Wall)
-	for ; left > 0; left-- {
-		at, ok := w.pull()
-		if !ok {
-			return end, !w.exhausted
+	last, ok := s.Start.Wall, true
+	for ; left > 0 && ok; left-- {
+		var at Wall
+		if at, ok = w.pull(); ok {
+			last = at
 		}
-		end = zone.Unix(at)
 	}
-	return end, true
+	return s.Start.In(floating).Unix(last) + 2*day, !w.exhausted
 }

@@ -155,10 +155,12 @@ func (z *Zone) observed(unix int64) int {
 	return shifts[i].offset
 }
 
-// maxYears bounds what a zone remembers; zoneSteps what an observance may cost.
+// maxYears bounds what a zone remembers, zoneSteps what the rules of one year may
+// cost, maxShifts how many shifts it may have.
 const (
 	maxYears  = 400
-	zoneSteps = 4000
+	zoneSteps = 5_000
+	maxShifts = 5_000
 )
 
 // year returns the shifts of one UTC year, the first of them at the year's
@@ -173,14 +175,15 @@ func (z *Zone) year(year int) []shift {
 	from, to := int64(WallOf(year, 1, 1, 0, 0, 0)), int64(WallOf(year+1, 1, 1, 0, 0, 0))
 	first := shift{at: math.MinInt64, offset: z.earliest()}
 	var in []shift
+	steps := zoneSteps
 	for i := range z.custom {
 		o := &z.custom[i]
-		o.shifts(from, to, func(at int64) {
+		o.shifts(from, to, &steps, func(at int64) {
 			switch {
 			case at >= to:
-			case at > from:
+			case at > from && len(in) < maxShifts:
 				in = append(in, shift{at, o.To})
-			case at > first.at:
+			case at <= from && at > first.at:
 				first = shift{at, o.To}
 			}
 		})
@@ -205,7 +208,7 @@ func (z *Zone) earliest() int {
 
 // shifts calls add with the observance's onsets in [from, to) and with the last one
 // before from, at least.
-func (o *Observance) shifts(from, to int64, add func(int64)) {
+func (o *Observance) shifts(from, to int64, steps *int, add func(int64)) {
 	add(int64(o.Start) - int64(o.From))
 	for _, d := range o.Dates {
 		if d.Form == UTC {
@@ -215,11 +218,11 @@ func (o *Observance) shifts(from, to int64, add func(int64)) {
 		}
 	}
 	for _, r := range o.Rules {
-		o.ruleShifts(r, from, to, add)
+		o.ruleShifts(r, from, to, steps, add)
 	}
 }
 
-func (o *Observance) ruleShifts(r *Rule, from, to int64, add func(int64)) {
+func (o *Observance) ruleShifts(r *Rule, from, to int64, steps *int, add func(int64)) {
 	until := int64(math.MaxInt64)
 	if r.HasUntil {
 		until = int64(r.Until.Wall)
@@ -227,9 +230,8 @@ func (o *Observance) ruleShifts(r *Rule, from, to int64, add func(int64)) {
 			until -= int64(o.From)
 		}
 	}
-	steps := zoneSteps
 	run := func(start Wall) (found bool) {
-		w := newWalk(r, o.Start, &steps)
+		w := newWalk(r, o.Start, steps)
 		if r.Count == 0 {
 			w.seek(start)
 		}
