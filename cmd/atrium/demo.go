@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-
 	"atrium/calendar"
 	"atrium/configs"
 	"atrium/contacts"
@@ -133,11 +131,7 @@ func (s *server) sample(ctx context.Context, p account.New) error {
 	}
 	now := time.Now().UTC()
 	for n, m := range sampleMail(p, now) {
-		var flags []imap.Flag
-		if n == 0 {
-			flags = []imap.Flag{imap.FlagSeen}
-		}
-		if err := s.sampleMessage(ctx, acc.ID, m, now.Add(time.Duration(n-3)*time.Hour), flags); err != nil {
+		if err := s.sampleMessage(ctx, acc.ID, m, now.Add(time.Duration(n-3)*time.Hour)); err != nil {
 			return err
 		}
 	}
@@ -151,7 +145,7 @@ func (s *server) sample(ctx context.Context, p account.New) error {
 	return nil
 }
 
-func (s *server) sampleMessage(ctx context.Context, a storage.AccountID, text string, at time.Time, flags []imap.Flag) error {
+func (s *server) sampleMessage(ctx context.Context, a storage.AccountID, text string, at time.Time) error {
 	spool, err := s.store.Blobs().Spool(ctx, 0)
 	if err != nil {
 		return err
@@ -171,7 +165,7 @@ func (s *server) sampleMessage(ctx context.Context, a storage.AccountID, text st
 	if err != nil {
 		return err
 	}
-	_, err = box.Append(ctx, inbox.ID, mail.NewMessage{Prepared: prepared, Flags: flags, Date: at})
+	_, err = box.Append(ctx, inbox.ID, mail.NewMessage{Prepared: prepared, Date: at})
 	return err
 }
 
