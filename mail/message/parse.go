@@ -328,6 +328,9 @@ func (p *parser) part(part *Part, message bool) {
 	}
 	end, endLF := p.end()
 	part.End = max(end, part.Body)
+	if n := len(part.Children); n > 0 { // the empty line of its header may be the boundary's
+		part.End = max(part.End, part.Children[n-1].End)
+	}
 	part.Lines = max(endLF-lf, 0)
 	if whole != nil {
 		whole.End, whole.Lines = part.End, part.Lines
