@@ -355,6 +355,11 @@ func TestPartialData(t *testing.T) {
 	if err != nil || string(got) != strings.ReplaceAll(series, "\n", "\r\n") {
 		t.Errorf("%v\n%s", err, got)
 	}
+	empty := &Selection{Comp: &CompSelect{Name: "VCALENDAR"}}
+	got, err = empty.Render(parse(t, series), nil)
+	if err != nil || string(got) != strings.ReplaceAll(series, "\n", "\r\n") {
+		t.Errorf("%v\n%s", err, got)
+	}
 	got, err = (&Selection{}).Render(parse(t, series), nil)
 	if err != nil || string(got) != strings.ReplaceAll(series, "\n", "\r\n") {
 		t.Errorf("%v\n%s", err, got)

@@ -16,7 +16,7 @@ type Selection struct {
 	LimitFreeBusy   *Range      // §9.6.7
 }
 
-// CompSelect is CALDAV:comp, RFC 4791 §9.6.1.
+// CompSelect is CALDAV:comp, RFC 4791 §9.6.1. One that names nothing but itself wants all.
 type CompSelect struct {
 	Name     string
 	AllProps bool
@@ -56,7 +56,7 @@ func (s *Selection) Render(c *ics.Calendar, zone *recur.Zone) ([]byte, error) {
 	}
 	var sel *CompSelect
 	if s.Comp != nil && strings.EqualFold(s.Comp.Name, c.Name) {
-		sel = s.Comp
+		sel = s.Comp.orAll()
 	}
 	r.out = make([]byte, 0, len(c.Source)+64)
 	err := r.calendar(c, sel)
@@ -115,6 +115,15 @@ func (r *renderer) calendar(c *ics.Calendar, sel *CompSelect) error {
 
 func expandable(name string) bool { return name == "VEVENT" || name == "VTODO" || name == "VJOURNAL" }
 
+// orAll is nil, for all, when the selection names nothing: `<C:comp name="VTIMEZONE"/>`
+// in RFC 4791 §7.8.1 wants the whole of it.
+func (s *CompSelect) orAll() *CompSelect {
+	if s == nil || !s.AllProps && !s.AllComps && len(s.Props)+len(s.Comps) == 0 {
+		return nil
+	}
+	return s
+}
+
 // comp finds what is wanted of a component; nil is all of it.
 func (s *CompSelect) comp(name string) (sub *CompSelect, ok bool) {
 	if s == nil {
@@ -122,7 +131,7 @@ func (s *CompSelect) comp(name string) (sub *CompSelect, ok bool) {
 	}
 	for i := range s.Comps {
 		if strings.EqualFold(s.Comps[i].Name, name) {
-			return &s.Comps[i], true
+			return s.Comps[i].orAll(), true
 		}
 	}
 	return nil, s.AllComps
