@@ -108,6 +108,7 @@ func (e *Engine) takeWork() bool {
 	for {
 		if e.working {
 			e.work.Wait()
+			e.resting = false // who worked alone may have said that this goroutine rests
 			continue
 		}
 		if len(e.batch) > 0 && e.current == nil {
