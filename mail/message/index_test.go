@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -121,36 +122,64 @@ func FuzzParse(f *testing.F) {
 		f.Add(b, "word")
 	}
 	f.Add(typical(0), "meeting")
-	f.Fuzz(func(t *testing.T, b []byte, needle string) {
-		m, x := parse(t, b)
-		checkTree(t, m.Root, 0, int64(len(b)))
-		touch(t, m.Index())
-		if x.Size() != int64(len(b)) || m.Root.End != x.Size() || m.Root.Body != x.HeaderSize() {
-			t.Fatalf("sizes %d %d %d", x.Size(), m.Root.End, x.HeaderSize())
+	f.Fuzz(checkMessage)
+}
+
+// TestRandomStructures holds random sequences of what matters to the structure of a message to the same.
+func TestRandomStructures(t *testing.T) {
+	pieces := []string{
+		"Content-Type: multipart/mixed; boundary=x", "Content-Type: multipart/digest; boundary=y", "Content-Type: multipart/alternative",
+		"Content-Type: message/rfc822", "Content-Type: text/html", "Content-Type: application/pdf", "Content-Transfer-Encoding: base64",
+		"Content-Transfer-Encoding: quoted-printable", "Subject: s", " folded", "", "", "", "--x", "--x", "--x--", "--y", "--y", "--y--", "--xy", "text", "dGV4dA==",
+	}
+	ends := []string{"\r\n", "\r\n", "\r\n", "\n", "\r", ""}
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 20_000 {
+		var b []byte
+		for range r.IntN(16) {
+			b = append(b, pieces[r.IntN(len(pieces))]...)
+			b = append(b, ends[r.IntN(len(ends))]...)
 		}
-		checkText(t, x.Envelope())
-		checkText(t, x.BodyStructure())
-		checkText(t, x.AppendBody(nil))
-		checkParts(t, &x, b, m.Root, nil, true)
-		if header, text := fetch(t, &x, b, "HEADER"), fetch(t, &x, b, "TEXT"); header+text != string(b) {
-			t.Fatal("HEADER and TEXT are not the message")
+		func() {
+			defer func() {
+				if p := recover(); p != nil || t.Failed() {
+					t.Fatalf("%v: %q", p, b)
+				}
+			}()
+			checkMessage(t, b, "text")
+		}()
+	}
+}
+
+func checkMessage(t *testing.T, b []byte, needle string) {
+	m, x := parse(t, b)
+	checkTree(t, m.Root, 0, int64(len(b)))
+	touch(t, m.Index())
+	if x.Size() != int64(len(b)) || m.Root.End != x.Size() || m.Root.Body != x.HeaderSize() {
+		t.Fatalf("sizes %d %d %d", x.Size(), m.Root.End, x.HeaderSize())
+	}
+	checkText(t, x.Envelope())
+	checkText(t, x.BodyStructure())
+	checkText(t, x.AppendBody(nil))
+	checkParts(t, &x, b, m.Root, nil, true)
+	if header, text := fetch(t, &x, b, "HEADER"), fetch(t, &x, b, "TEXT"); header+text != string(b) {
+		t.Fatal("HEADER and TEXT are not the message")
+	}
+	n := NewMatcher(needle)
+	for _, in := range []Scope{InHeader, InBody} {
+		found, err := x.Search(bytes.NewReader(b), in, n)
+		if err != nil {
+			t.Fatal(err)
 		}
-		n := NewMatcher(needle)
-		for _, in := range []Scope{InHeader, InBody} {
-			found, err := x.Search(bytes.NewReader(b), in, n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if found && !n.MayMatch(m.Signature(), in) {
-				t.Fatalf("%q is there, the signature says no", needle)
-			}
+		if found && !n.MayMatch(m.Signature(), in) {
+			t.Fatalf("%q is there, the signature says no", needle)
 		}
-		for f := range Fields(b[:m.Root.Body]) {
-			ParseAddresses(f.Value)
-			ParseDate(f.Value)
-			Decode(f.Value)
-		}
-	})
+	}
+	for f := range Fields(b[:m.Root.Body]) {
+		ParseAddresses(f.Value)
+		ParseDate(f.Value)
+		Decode(f.Value)
+	}
 }
 
 func checkTree(t *testing.T, p *Part, from, to int64) {

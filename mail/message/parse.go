@@ -310,10 +310,9 @@ func (p *parser) part(part *Part, message bool) {
 		part.Body, lf = p.end()
 		part.Body = max(part.Body, part.Header)
 	}
-	var whole *Part // stands for a body without the parts that it ought to have
 	switch kind := part.Kind(); {
 	case kind == Multipart:
-		whole = p.multipart(part, complete)
+		p.multipart(part, complete, lf)
 	case kind == Embedded:
 		child := p.newPart(part)
 		if child.Header = part.Body; complete {
@@ -332,15 +331,13 @@ func (p *parser) part(part *Part, message bool) {
 		part.End = max(part.End, part.Children[n-1].End)
 	}
 	part.Lines = max(endLF-lf, 0)
-	if whole != nil {
-		whole.End, whole.Lines = part.End, part.Lines
-	}
 }
 
 // empty makes part one without header and body, at its Header.
 func (p *parser) empty(part *Part, message bool) {
 	part.Body, part.End = part.Header, part.Header
 	p.mime.reset()
+	p.mime.typ, p.mime.subtype = "text", "plain" // in a multipart/digest too
 	p.env.reset()
 	p.endHeader(part, message)
 }
@@ -388,22 +385,25 @@ func (p *parser) takeText(text []byte) bool {
 }
 
 // multipart reads the parts of a multipart, and what is before and behind them. When there are none it
-// makes one that is to stand for the whole body.
-func (p *parser) multipart(part *Part, complete bool) (whole *Part) {
+// makes one of plain text of what stands in their place, the preamble. lf is how many line ends there are before the body.
+func (p *parser) multipart(part *Part, complete bool, lf int64) {
 	boundary := trimRight(part.Param("boundary"))
 	p.set = p.inBody
 	p.set.start()
 	p.stream.reset(TextPlain, Identity, "")
+	end, endLF := part.Body, lf
 	switch {
 	case !complete:
 	case boundary == "" || len(boundary) > maxBoundary:
 		p.preview.begin(part, TextPlain, p.embedded)
 		p.feed()
 		p.preview.end()
+		end, endLF = p.end()
 	default:
 		p.stack = append(p.stack, boundary)
 		level := len(p.stack) - 1
-		p.feed() // a preamble is all that is left when the parts are lost
+		p.feed()
+		end, endLF = p.end()
 		for p.hit == level && !p.closing {
 			p.part(p.newPart(part), false)
 		}
@@ -414,11 +414,11 @@ func (p *parser) multipart(part *Part, complete bool) (whole *Part) {
 		}
 	}
 	if len(part.Children) == 0 {
-		whole = p.newPart(part)
-		whole.Header = part.Body
-		p.empty(whole, false)
+		child := p.newPart(part)
+		child.Header = part.Body
+		p.empty(child, false)
+		child.End, child.Lines = max(end, part.Body), max(endLF-lf, 0)
 	}
-	return whole
 }
 
 // trimRight cuts blanks from the end: no boundary ends in one.
