@@ -7,8 +7,8 @@
 #   ./bench.sh file    print the server file of the running one
 #
 # Users user1 to user400 have the password pass; bare names log in.
-# IMAP_PORT, POP3_PORT, LMTP_PORT, SMTP_PORT, SIEVE_PORT, HTTP_PORT, HTTPS_PORT choose the
-# ports, DATA the store (a temporary folder when unset; kept when set), DOMAIN the users' domain.
+# IMAP_PORT, POP3_PORT, LMTP_PORT, SMTP_PORT, SIEVE_PORT, HTTP_PORT, HTTPS_PORT, METRICS_PORT choose
+# the ports, DATA the store (a temporary folder when unset; kept when set), DOMAIN the users' domain.
 # SMTP_PORT is submission: it takes mail from users who log in.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -48,6 +48,8 @@ up)
   if [ -n "${DATA:-}" ]; then mkdir -p "$DATA"; data=$(cd "$DATA" && pwd); rm -f "$state/own"; else rm -rf "$state/data"; mkdir -p "$state/data"; data=$state/data; touch "$state/own"; fi
   (cd "$here" && go build -o "$state/atrium" ./cmd/atrium)
   https=
+  metrics=
+  [ -n "${METRICS_PORT:-}" ] && metrics="metrics = [\"127.0.0.1:$METRICS_PORT\"]"
   [ -n "${HTTPS_PORT:-}" ] && https="https = [\"127.0.0.1:$HTTPS_PORT\"]"
   cat >"$state/atrium.toml" <<EOF
 domain = "$domain"
@@ -67,6 +69,7 @@ pop3s = []
 http = ["127.0.0.1:$HTTP_PORT"]
 https = []
 $https
+$metrics
 [auth]
 plain_local = true
 EOF

@@ -22,14 +22,19 @@ func bind(text string, out any) error {
 	if _, err := toml.Decode(text, &m); err != nil {
 		var p toml.ParseError
 		if errors.As(err, &p) {
-			return fmt.Errorf("line %d: %s", p.Position.Line, p.Message)
+			return syntaxError(fmt.Sprintf("line %d: %s", p.Position.Line, p.Message))
 		}
-		return err
+		return syntaxError(err.Error())
 	}
 	var b binder
 	b.table("", m, reflect.ValueOf(out).Elem())
 	return errors.Join(b.errs...)
 }
+
+// syntaxError means that a text is no TOML.
+type syntaxError string
+
+func (e syntaxError) Error() string { return string(e) }
 
 type binder struct{ errs []error }
 

@@ -130,6 +130,9 @@ func Load(path string) (Config, error) {
 // Parse reads a TOML text over c and validates the whole.
 func (c *Config) Parse(text string) error {
 	err := bind(text, c)
+	if errors.As(err, new(syntaxError)) {
+		return err // nothing of it was read: whatever else is missing is no news
+	}
 	c.fill()
 	return errors.Join(err, c.Validate())
 }
