@@ -87,26 +87,30 @@ func (s *Store) complain(ctx context.Context, what string, err error) {
 }
 
 // Accounts returns the accounts that have anything in the store, ascending.
-func (s *Store) Accounts(ctx context.Context) ([]AccountID, error) {
-	var list []AccountID
-	err := s.engine.View(ctx, func(r kv.Reader) error {
-		list = nil
-		from := []byte{space}
-		for {
-			var found []byte
-			for k := range r.Scan(kv.Range{From: from, To: []byte{space + 1}, KeysOnly: true, Limit: 1}) {
-				found = slices.Clone(k)
-			}
-			if len(found) < prefixLen {
-				return nil
-			}
-			list = append(list, AccountID(binary.BigEndian.Uint64(found[1:])))
-			if from = kv.After(found[:prefixLen]); from == nil || from[0] != space {
-				return nil
-			}
-		}
+func (s *Store) Accounts(ctx context.Context) (list []AccountID, err error) {
+	err = s.engine.View(ctx, func(r kv.Reader) error {
+		list, err = accounts(ctx, r)
+		return err
 	})
 	return list, err
+}
+
+// accounts finds them by jumping from one to the next.
+func accounts(ctx context.Context, r kv.Reader) (list []AccountID, err error) {
+	from := []byte{space}
+	for {
+		var found []byte
+		for k := range r.Scan(kv.Range{From: from, To: []byte{space + 1}, KeysOnly: true, Limit: 1}) {
+			found = slices.Clone(k)
+		}
+		if len(found) < prefixLen || ctx.Err() != nil {
+			return list, ctx.Err()
+		}
+		list = append(list, AccountID(binary.BigEndian.Uint64(found[1:])))
+		if from = kv.After(found[:prefixLen]); from == nil || from[0] != space {
+			return list, nil
+		}
+	}
 }
 
 // Clean releases the objects of rows that were removed before a time, and
@@ -362,15 +366,16 @@ func (s *Store) Sweep(ctx context.Context) (removed int, bytes int64, err error)
 
 // liveBodies returns the first 8 bytes of the hashes of all bodies that are
 // referred to, sorted. Two bodies that share them keep each other, which costs
-// space and never a body.
-func (s *Store) liveBodies(ctx context.Context) ([]uint64, error) {
-	all, err := s.Accounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var live []uint64
-	for _, a := range all {
-		err := s.engine.View(ctx, func(r kv.Reader) error {
+// space and never a body. All accounts are read on one snapshot: else a body
+// that goes from an account not yet read to one that was would be missed.
+func (s *Store) liveBodies(ctx context.Context) (live []uint64, err error) {
+	err = s.engine.View(ctx, func(r kv.Reader) error {
+		live = nil
+		all, err := accounts(ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
 			for k, b := range r.Scan(kv.Prefix(key(a, tagObject, 0))) {
 				o, err := decodeObject(k, b)
 				if err != nil {
@@ -380,12 +385,12 @@ func (s *Store) liveBodies(ctx context.Context) ([]uint64, error) {
 					live = append(live, binary.BigEndian.Uint64(o.blob.Hash[:]))
 				}
 			}
-			return ctx.Err()
-		})
-		if err != nil {
-			return nil, err
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 		}
-	}
+		return nil
+	})
 	slices.Sort(live)
-	return slices.Compact(live), nil
+	return slices.Compact(live), err
 }
