@@ -29,13 +29,13 @@ type Config struct {
 	Trusted   []netip.Prefix // addresses that are never delayed or locked out
 }
 
-// DefaultConfig returns settings by OWASP's advice (argon2id, 19 MiB, 2
+// DefaultConfig returns settings by OWASP's advice (argon2id, 7 MiB, 5
 // passes). SCRAM keys have 60,000 iterations: Cyrus' library, which mbsync and
 // others use, refuses more than 65,536.
 func DefaultConfig() Config {
 	return Config{
 		Domain: "localhost", Separators: "+",
-		Memory: 19 * 1024, Passes: 2, ScramIterations: 60_000,
+		Memory: 7 * 1024, Passes: 5, ScramIterations: 60_000,
 		Hashes: min(4, runtime.NumCPU()), HashWait: 10 * time.Second,
 		Remember: time.Hour,
 		Delay:    250 * time.Millisecond, MaxDelay: 8 * time.Second, LockAfter: 20, LockFor: 10 * time.Minute,
