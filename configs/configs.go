@@ -146,7 +146,7 @@ func (c *Config) fill() {
 	if c.Hostname != "" {
 		c.SMTP.Hostname, c.LMTP.Hostname, c.Delivery.Hostname = c.Hostname, c.Hostname, c.Hostname
 	}
-	if len(c.Listen.LMTP) == 0 && c.Data != "" {
+	if c.Listen.LMTP == nil && c.Data != "" { // [] switches it off
 		c.Listen.LMTP = []string{"unix:" + filepath.Join(c.Data, "lmtp.sock")}
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 
 	"atrium/internal/control"
 	"atrium/storage"
@@ -224,10 +226,10 @@ var operations = map[string]operation{
 	}),
 	"account delete": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
 		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
-			if err := h.dir.Delete(ctx, x.ID); err != nil {
-				return err
+			if !strings.EqualFold(x.Name, a.Name) && !strings.EqualFold(x.Name, a.Name+"@"+h.dir.DefaultDomain()) {
+				return fmt.Errorf("%s is another address of %s; name the account itself, or remove the address with `atrium alias delete`", a.Name, x.Name)
 			}
-			return h.store.DropAccount(ctx, x.ID)
+			return h.deleteAccount(ctx, x.ID)
 		})
 	}),
 	"alias add":  op(addAlias),
@@ -259,6 +261,22 @@ func (h *house) addAccount(ctx context.Context, a accountArgs) (*account.Account
 	return acc, h.ensureDefaults(ctx, acc.ID)
 }
 
+// deleteAccount removes an account. Its name goes last: what is cut short can be
+// seen in the list, and done again.
+func (h *house) deleteAccount(ctx context.Context, id storage.AccountID) error {
+	for _, step := range []func() error{
+		func() error { return h.dir.SetDisabled(ctx, id, true) }, // no login and no mail any more
+		func() error { return h.store.DropAccount(ctx, id) },
+		func() error { return h.dir.Delete(ctx, id) },
+		func() error { return h.store.DropAccount(ctx, id) }, // what an open session wrote meanwhile
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (h *house) withAccount(ctx context.Context, name string, f func(*account.Account) error) (any, error) {
 	acc, err := h.dir.Find(ctx, name)
 	if errors.Is(err, storage.NotFound) {
@@ -275,16 +293,44 @@ func importAccounts(h *house, ctx context.Context, raw json.RawMessage, progress
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return nil, err
 	}
-	added := 0
-	for n, a := range list {
-		_, err := h.addAccount(ctx, a)
-		switch {
-		case err == nil:
-			added++
-		case !errors.Is(err, storage.Exists):
-			return nil, fmt.Errorf("%s: %w (%d were added before it)", a.Name, err, added)
+	var (
+		mu    sync.Mutex
+		added int
+		done  int
+		first error
+		wg    sync.WaitGroup
+	)
+	todo := make(chan accountArgs)
+	for range runtime.GOMAXPROCS(0) { // hashing passwords is what takes the time
+		wg.Go(func() {
+			for a := range todo {
+				_, err := h.addAccount(ctx, a)
+				mu.Lock()
+				done++
+				switch {
+				case err == nil:
+					added++
+				case !errors.Is(err, storage.Exists) && first == nil:
+					first = fmt.Errorf("%s: %w", a.Name, err)
+				}
+				progress(control.Progress{Done: done, All: len(list)})
+				mu.Unlock()
+			}
+		})
+	}
+	for _, a := range list {
+		mu.Lock()
+		failed := first != nil
+		mu.Unlock()
+		if failed {
+			break
 		}
-		progress(control.Progress{Done: n + 1, All: len(list)})
+		todo <- a
+	}
+	close(todo)
+	wg.Wait()
+	if first != nil {
+		return nil, fmt.Errorf("%w (%d accounts were added)", first, added)
 	}
 	return added, nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -37,8 +38,14 @@ func (i *invocation) loadConfig() (configs.Config, error) {
 	i.flags.Visit(func(f *flag.Flag) { named = named || f.Name == "config" })
 	if data != "" && !named {
 		c := configs.Default()
-		c.Data = data
-		return c, nil
+		domain, err := os.ReadFile(filepath.Join(data, domainFile))
+		if errors.Is(err, os.ErrNotExist) {
+			return c, fmt.Errorf("no store at %s: start the server once, or name its configuration with -config FILE", data)
+		}
+		if err != nil {
+			return c, err
+		}
+		return c, c.Parse(fmt.Sprintf("domain = %q\ndata = %q\n", strings.TrimSpace(string(domain)), data))
 	}
 	c, err := configs.Load(file.Value.String())
 	if errors.Is(err, os.ErrNotExist) {
@@ -51,7 +58,7 @@ func (i *invocation) loadConfig() (configs.Config, error) {
 }
 
 // call carries out an operation in the running server, else on the store.
-func (i *invocation) call(op string, args, result any) error {
+func (i *invocation) call(op string, args, result any) (err error) {
 	cfg, err := i.loadConfig()
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (i *invocation) call(op string, args, result any) error {
 	if !errors.Is(err, control.NotRunning) {
 		return err
 	}
-	if _, err := os.Stat(cfg.Data); err != nil {
+	if _, err := os.Stat(filepath.Join(cfg.Data, domainFile)); err != nil && op != "account add" && op != "account import" && op != "domain add" {
 		return fmt.Errorf("no store at %s: start the server once, or name its data with -config or -data", cfg.Data)
 	}
 	log := slog.New(slog.NewTextHandler(i.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))

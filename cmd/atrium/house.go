@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"atrium/calendar"
 	"atrium/configs"
@@ -29,6 +30,9 @@ type house struct {
 	mail     *mail.Store
 }
 
+// domainFile in the data folder tells commands that have no configuration the default domain.
+const domainFile = "domain"
+
 // openHouse opens the store in the data folder, which it makes when it is missing. Only one process can
 // have it open.
 func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *house, err error) {
@@ -42,6 +46,12 @@ func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *ho
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	if h.embedded, err = embedded.Open(cfg.Data, cfg.Engine, log); err != nil {
+		if errors.Is(err, embedded.Locked) {
+			err = fmt.Errorf("%w; end that one first, it may be a server or a command that is still at work", err)
+		}
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(cfg.Data, domainFile), []byte(cfg.Domain+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	schemas := []storage.Schema{mail.Schema, calendar.Schema, contacts.Schema, files.Schema}

@@ -92,8 +92,10 @@ func (s *Server) accept() {
 func (s *Server) serve(c net.Conn) {
 	defer c.Close()
 	c.SetReadDeadline(time.Now().Add(time.Minute))
+	// a client that sends nothing does not hold up the end
+	defer context.AfterFunc(s.ctx, func() { c.SetReadDeadline(time.Now()) })()
 	var r Request
-	enc := json.NewEncoder(c)
+	enc := json.NewEncoder(deadlineWriter{c})
 	if err := json.NewDecoder(io.LimitReader(c, maxRequest)).Decode(&r); err != nil {
 		enc.Encode(Reply{Error: "request: " + err.Error()})
 		return
@@ -117,6 +119,14 @@ func (s *Server) serve(c net.Conn) {
 		return
 	}
 	enc.Encode(Reply{Result: b})
+}
+
+// deadlineWriter gives up on a client that does not read.
+type deadlineWriter struct{ net.Conn }
+
+func (w deadlineWriter) Write(b []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	return w.Conn.Write(b)
 }
 
 // Close ends the requests that are under way.

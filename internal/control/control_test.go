@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestCall(t *testing.T) {
@@ -35,7 +37,18 @@ func TestCall(t *testing.T) {
 	if err := Call(ctx, path, Request{Op: "bad"}, nil, nil); err == nil || err.Error() != "no such thing" {
 		t.Errorf("got %v", err)
 	}
+	// one that says nothing
+	idle, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	time.Sleep(50 * time.Millisecond)
+	began := time.Now()
 	s.Close()
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("Close took %v", d)
+	}
 	if err := Call(ctx, path, Request{Op: "x"}, nil, nil); err != NotRunning {
 		t.Errorf("after Close: %v", err)
 	}
