@@ -48,7 +48,7 @@ func (s *Store) Check(ctx context.Context, deep bool, report func(Problem), prog
 			progress(i+1, len(all))
 		}
 	}
-	return nil
+	return s.checkShares(ctx, report)
 }
 
 // checker checks one account on one snapshot.
@@ -74,6 +74,23 @@ func (c *checker) fatal(id CollectionID, err error) error {
 		return nil
 	}
 	return err
+}
+
+// grants proves that each grant on what is there is among the shares.
+func (c *checker) grants() error {
+	for k := range c.r.Scan(kv.Prefix(key(c.a, tagGrant, 0))) {
+		g, ok := decodeGrantKey(k)
+		if !ok {
+			return fmt.Errorf("grant %x: %w", k, Corrupt)
+		}
+		if g.Collection != 0 && !c.colls[g.Collection] {
+			continue // dropped, to be cleared
+		}
+		if _, err := c.r.Get(shareKey(g.To, c.a, g.Collection)); err != nil {
+			c.say(g.Collection, "what is granted to account %d is not among the shares", g.To)
+		}
+	}
+	return nil
 }
 
 func (c *checker) run() error {
@@ -108,7 +125,7 @@ func (c *checker) run() error {
 	if sum.Bytes != h.usage.Bytes || sum.Objects != h.usage.Objects {
 		c.say(0, "usage says %d bytes in %d objects, its collections have %d in %d", h.usage.Bytes, h.usage.Objects, sum.Bytes, sum.Objects)
 	}
-	for _, f := range []func() error{c.names, c.garbage, c.objects, c.orphans} {
+	for _, f := range []func() error{c.names, c.grants, c.garbage, c.objects, c.orphans} {
 		if err := c.fatal(0, f()); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@
 // written to the collection's change log in the same transaction. A protocol
 // face keeps no truth of its own: MODSEQ, VANISHED, IDLE, sync-token and ctag are
 // views of that log. The account is the unit of conflict; no key is shared
-// between accounts. The package knows no UID validity, flag, ETag, mailbox or
+// between accounts, but that each grant is noted for its grantee too. The package knows no UID validity, flag, ETag, mailbox or
 // calendar. Records carry a version byte. A Tx does no I/O but its reads.
 //
 // Start reading at Store, View, Tx and Table; keys.go has the layout.

@@ -29,15 +29,24 @@ func (v *View) Allow(actor AccountID, id CollectionID, need Rights) (*Collection
 }
 
 // Rights tells what actor may do with a collection: an account has AllRights on
-// what is its own, else what grants on the collection and on the whole account
-// give it or anyone.
+// what is its own, a member of a group what the membership gives on what is
+// the group's own, and all have what grants on the collection and on the whole account
+// give them, a group of theirs or anyone.
 func (v *View) Rights(actor AccountID, id CollectionID) (Rights, error) {
 	if actor == v.a {
 		return AllRights, nil
 	}
 	var have Rights
+	to := [8]AccountID{actor, Anyone}
+	grantees := to[:2]
+	for _, m := range v.s.memberships(actor) {
+		if m.Group == v.a {
+			have |= m.Rights
+		}
+		grantees = append(grantees, m.Group)
+	}
 	for _, c := range []CollectionID{0, id} {
-		for _, to := range []AccountID{actor, Anyone} {
+		for _, to := range grantees {
 			r, err := v.grant(c, to)
 			if err != nil {
 				return 0, err
@@ -75,16 +84,27 @@ func (v *View) Grants(id CollectionID) ([]Grant, error) {
 	return list, nil
 }
 
+// decodeGrantKey reads the key of a grant; ok tells whether it is one.
+func decodeGrantKey(k []byte) (g Grant, ok bool) {
+	if len(k) != prefixLen+13 || k[prefixLen] != tagGrant {
+		return g, false
+	}
+	k = k[prefixLen+1:]
+	return Grant{Collection: CollectionID(binary.BigEndian.Uint32(k)), To: AccountID(binary.BigEndian.Uint64(k[4:]))}, true
+}
+
 // SetGrant sets a grant, or removes it when its Rights are 0. Who may grant is
 // the caller's to check (Administer).
 func (t *Tx) SetGrant(g Grant) error {
 	if g.To == t.a {
 		return fmt.Errorf("grant to oneself: %w", Invalid)
 	}
-	k := grantKey(t.a, g.Collection, g.To)
+	k, share := grantKey(t.a, g.Collection, g.To), shareKey(g.To, t.a, g.Collection)
 	if g.Rights == 0 {
 		t.w.Delete(k)
+		t.w.Delete(share)
 	} else {
+		t.w.Set(share, []byte{shareVersion})
 		t.w.Set(k, binary.BigEndian.AppendUint32(nil, uint32(g.Rights)))
 	}
 	return t.meta(g.Collection)

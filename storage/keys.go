@@ -23,7 +23,17 @@ import (
 //	01 account S coll first          superpage: list of pages
 //	01 account X key                 record
 //	01 account Z modseq              rows removed, whose objects are still to be released
-const space = 0x01
+//
+// What is not one account's own: each grant again, by grantee, written in the
+// same transaction.
+//
+//	03 grantee account coll          share
+const (
+	space      = 0x01
+	shareSpace = 0x03
+
+	shareVersion = 1
+)
 
 const (
 	tagHead       = 'A'
@@ -88,6 +98,12 @@ func indexKey(a AccountID, c CollectionID, k []byte) []byte {
 
 func grantKey(a AccountID, c CollectionID, to AccountID) []byte {
 	return binary.BigEndian.AppendUint64(collKey(a, tagGrant, c, 8), uint64(to))
+}
+
+func shareKey(to, a AccountID, c CollectionID) []byte {
+	k := append(make([]byte, 0, 21), shareSpace)
+	k = binary.BigEndian.AppendUint64(k, uint64(to))
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(k, uint64(a)), uint32(c))
 }
 
 // propKey is the key of p, without its name when that is empty.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"atrium/storage/blob"
@@ -52,6 +53,7 @@ type Store struct {
 	cache   *cache
 	watches watches
 	pending pending
+	groups  atomic.Pointer[func(AccountID) []Membership]
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -150,13 +152,21 @@ func (s *Store) DropAccount(ctx context.Context, a AccountID) error {
 		n := 0
 		err := s.engine.Update(ctx, func(w kv.Txn) error {
 			r := kv.Prefix(accountPrefix(a))
-			r.KeysOnly, r.Limit = true, kv.MaxKeys
+			r.KeysOnly, r.Limit = true, kv.MaxKeys/2
 			n = 0
 			for k := range w.Scan(r) {
 				w.Delete(append([]byte(nil), k...))
+				if g, ok := decodeGrantKey(k); ok {
+					w.Delete(shareKey(g.To, a, g.Collection))
+				}
 				n++
 			}
-			return nil
+			if n > 0 {
+				return nil
+			}
+			var err error
+			n, err = dropGranted(w, a)
+			return err
 		})
 		if err != nil {
 			return classify(err)

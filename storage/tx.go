@@ -179,6 +179,9 @@ func (t *Tx) Drop(id CollectionID) error {
 	if err := t.meta(id); err != nil {
 		return err
 	}
+	if err := t.dropShares(id); err != nil {
+		return err
+	}
 	b, err := t.r.Get(collKey(t.a, tagCollection, id, 0))
 	if err != nil {
 		return err

@@ -39,6 +39,8 @@ type tables struct {
 	byName  map[string]*entry // by canonical address
 	aliases map[string]*aliasRecord
 	domains map[string]*domainRecord
+	members map[storage.AccountID]map[storage.AccountID]memberRecord // of groups
+	groups  map[storage.AccountID][]storage.Membership               // of members
 }
 
 // entry is an account with what others do not see.
@@ -62,6 +64,8 @@ func Open(engine kv.Engine, cfg Config, log *slog.Logger) (*Directory, error) {
 	d.tables = tables{
 		byID: map[storage.AccountID]*entry{}, byName: map[string]*entry{},
 		aliases: map[string]*aliasRecord{}, domains: map[string]*domainRecord{},
+		members: map[storage.AccountID]map[storage.AccountID]memberRecord{},
+		groups:  map[storage.AccountID][]storage.Membership{},
 	}
 	ctx := context.Background()
 	if err := d.prepare(ctx); err != nil {
@@ -123,6 +127,10 @@ func (d *Directory) load(r kv.Reader) error {
 				return err
 			}
 			d.domains[name] = rec
+		case 'm':
+			if err := d.loadMember(key, value); err != nil {
+				return err
+			}
 		}
 	}
 	for key, rec := range d.aliases {

@@ -6,7 +6,8 @@
 // An Account has an ID, which is never used again, and a name, the address that it
 // logs in with. A domain is local when the directory has it; it may have a
 // catch-all. An alias is a further address that leads to accounts or to other
-// addresses. A Recipient is what an address leads to in the end. Credentials are
+// addresses. A group is an account whose members, who are people, act on what is its own.
+// A Recipient is what an address leads to in the end. Credentials are
 // kept apart from accounts and never leave the package.
 //
 // # Rules

@@ -235,7 +235,7 @@ func (d *Directory) Rename(ctx context.Context, id storage.AccountID, name strin
 	return nil
 }
 
-// Delete removes an account and its credentials, and takes its name out of
+// Delete removes an account and its credentials, and takes it out of groups and its name out of
 // aliases and catch-alls. Its data are storage.DropAccount's. Its number is not used again.
 func (d *Directory) Delete(ctx context.Context, id storage.AccountID) error {
 	d.write.Lock()
@@ -245,11 +245,15 @@ func (d *Directory) Delete(ctx context.Context, id storage.AccountID) error {
 		return fmt.Errorf("account %d: %w", id, storage.NotFound)
 	}
 	aliases, domains := d.replaceTarget(e.key, "")
+	pairs := d.memberships(id)
 	err := d.engine.Update(ctx, func(t kv.Txn) error {
 		t.Delete(accountKey(id))
 		t.Delete(textKey('n', e.key))
 		for key := range t.Scan(kv.Prefix(credentialKey(id, 0)[:10])) {
 			t.Delete(slices.Clone(key))
+		}
+		for _, p := range pairs {
+			t.Delete(memberKey(p[0], p[1]))
 		}
 		put(t, aliases, domains)
 		return nil
@@ -261,6 +265,9 @@ func (d *Directory) Delete(ctx context.Context, id storage.AccountID) error {
 	defer d.mu.Unlock()
 	delete(d.byID, id)
 	delete(d.byName, e.key)
+	for _, p := range pairs {
+		d.setMember(p[0], p[1], nil)
+	}
 	d.apply(aliases, domains)
 	return nil
 }
