@@ -53,7 +53,13 @@ func (p *parser) header(part *Part, message bool) (complete bool) {
 		p.set = p.inHeader
 	}
 	p.field = p.field[:0]
+	if top {
+		p.kept.reset()
+	}
 	for p.next() {
+		if top {
+			p.kept.add(p.line, p.inside)
+		}
 		if !p.inside {
 			if c := p.line[0]; c != ' ' && c != '\t' {
 				p.endField(message, top)

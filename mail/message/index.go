@@ -19,8 +19,10 @@ import (
 //
 // Behind the flags it is compressed when it is long, which takes ten thousand parts or
 // a thousand recipients.
+//
+// Version 1 has no section of kept fields.
 const (
-	indexVersion = 1
+	indexVersion = 2
 
 	flagReply   = 1 << 0 // the subject says that it is a reply or forward
 	flagSent    = 1 << 1 // there is a date
@@ -46,6 +48,7 @@ const (
 	secSortCc
 	secShowFrom
 	secShowTo
+	secKept // see kept.append
 	sections
 )
 
@@ -75,8 +78,12 @@ type Index struct {
 
 // OpenIndex opens a record made by Message.Index, which must not be changed any more. The error is BadIndex.
 func OpenIndex(rec []byte) (Index, error) {
-	if len(rec) < 2 || rec[0] != indexVersion {
+	if len(rec) < 2 || rec[0] != indexVersion && rec[0] != 1 {
 		return Index{}, BadIndex
+	}
+	known := sections
+	if rec[0] == 1 {
+		known = secKept
 	}
 	x := Index{rec: rec, flags: rec[1]}
 	if x.flags&flagDeflate != 0 {
@@ -94,7 +101,7 @@ func OpenIndex(rec []byte) (Index, error) {
 	x.zone = int32(r.int()) * 60
 	var lengths [sections]uint64
 	var offsets [sections]uint64
-	for i := range lengths {
+	for i := range known {
 		lengths[i] = r.uint()
 		if lengths[i]&1 != 0 {
 			offsets[i] = r.uint()
@@ -104,7 +111,7 @@ func OpenIndex(rec []byte) (Index, error) {
 		return Index{}, BadIndex
 	}
 	at, end := uint64(r.i), uint64(len(x.rec))
-	for i, n := range lengths {
+	for i, n := range lengths[:known] {
 		from := at
 		if n&1 != 0 {
 			from = uint64(x.sec[secEnvelope].from) + offsets[i]

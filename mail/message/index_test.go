@@ -101,6 +101,7 @@ func touch(t testing.TB, rec []byte) {
 	x.Matches("To", NewMatcher("x"))
 	x.Matches("Subject", NewMatcher("x"))
 	x.Part([]uint32{1, 1, 1})
+	x.appendKept(nil, 1<<emptyLine|2)
 }
 
 func FuzzOpenIndex(f *testing.F) {
@@ -108,6 +109,8 @@ func FuzzOpenIndex(f *testing.F) {
 		m, _ := parse(f, b)
 		f.Add(m.Index())
 	}
+	m, _ := parse(f, typical(0))
+	f.Add(version1(f, m.Index()))
 	f.Fuzz(func(t *testing.T, rec []byte) { touch(t, rec) })
 }
 
@@ -175,6 +178,7 @@ func checkMessage(t *testing.T, b []byte, needle string) {
 			t.Fatalf("%q is there, the signature says no", needle)
 		}
 	}
+	checkKept(t, b, &x, askedFor[0])
 	for f := range Fields(b[:m.Root.Body]) {
 		ParseAddresses(f.Value)
 		ParseDate(f.Value)

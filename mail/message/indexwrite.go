@@ -76,6 +76,8 @@ func (p *parser) buildIndex() []byte {
 	for _, list := range [...][]Address{env.From, env.To} {
 		w.add(w.sortKey(list, true), false)
 	}
+	w.tmp = p.kept.append(w.tmp[:0])
+	w.add(w.tmp, false)
 	w.head[1] = flags
 	if len(w.head)+len(w.data) <= deflateFrom {
 		return append(bytes.Clone(w.head), w.data...)

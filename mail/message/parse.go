@@ -163,6 +163,7 @@ type parser struct {
 	field  []byte     // the header field at hand, folded
 	mime   mimeHeader // of the part at hand
 	env    envelopeFields
+	kept   kept                          // of the message itself
 	refs   []byte                        // the value of References of the message itself
 	text   []byte                        // pieces of ENVELOPE and BODYSTRUCTURE
 	length int                           // of all of them together
@@ -207,7 +208,7 @@ func (p *parser) release() {
 	p.stream.reset(Other, Identity, "")
 	*p = parser{
 		in: p.in, window: p.window, stack: p.stack[:0], field: p.field, text: p.text, stream: p.stream, scratch: p.scratch,
-		out: p.out, inHeader: p.inHeader, inBody: p.inBody, record: p.record, words: p.words[:0], preview: previewer{
+		out: p.out, inHeader: p.inHeader, inBody: p.inBody, record: p.record, kept: p.kept, words: p.words[:0], preview: previewer{
 			main: collapser{buf: p.preview.main.buf[:0]}, quoted: collapser{buf: p.preview.quoted.buf[:0]},
 			best: p.preview.best[:0],
 		},

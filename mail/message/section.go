@@ -41,19 +41,26 @@ type Content struct {
 	inMem  bool
 	size   int64
 	work   []byte
+
+	fields *Section // what mask is for
+	mask   uint64   // of the kept fields that it asks for, 0 when it asks for others
 }
 
-// Content is the octets of a section of the message in r. The message is read here for
-// HeaderFields and HeaderFieldsNot, else when the Content is written. ok is false when the
+// Content is the octets of a section of the message in r. HeaderFields of the message itself come from the
+// record when that has them; for others, and HeaderFieldsNot, the message is read here, else when the Content is written. ok is false when the
 // message has no such part; FETCH then says NIL.
 func (x *Index) Content(r io.ReaderAt, s *Section) (c Content, ok bool, err error) {
 	ok, err = x.ContentInto(&c, r, s)
 	return c, ok, err
 }
 
-// ContentInto is Content with the memory of an earlier Content; what that had is gone.
+// ContentInto is Content with the memory of an earlier Content; what that had is gone. A Section
+// is not to be changed from one to the next.
 func (x *Index) ContentInto(c *Content, r io.ReaderAt, s *Section) (ok bool, err error) {
 	c.r, c.ranges, c.mem, c.inMem, c.size = r, c.ranges[:0], c.mem[:0], false, 0
+	if s.What == HeaderFields && len(s.Path) == 0 && c.keptOf(x, s) {
+		return true, nil
+	}
 	where, ok := x.locate(s)
 	if !ok {
 		return false, nil
@@ -63,6 +70,20 @@ func (x *Index) ContentInto(c *Content, r io.ReaderAt, s *Section) (ok bool, err
 		return true, nil
 	}
 	return true, c.pick(where, s.Fields, s.What == HeaderFieldsNot)
+}
+
+// keptOf takes the fields from the record; false when it has not all of them.
+func (c *Content) keptOf(x *Index, s *Section) (ok bool) {
+	if c.fields != s {
+		c.fields = s
+		c.mask, _ = keptMask(s.Fields)
+	}
+	if c.mask == 0 {
+		return false
+	}
+	c.mem, ok = x.appendKept(c.mem, c.mask)
+	c.inMem, c.size = ok, int64(len(c.mem))
+	return ok
 }
 
 // locate finds a section, for picked fields the header from which to pick.
