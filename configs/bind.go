@@ -4,9 +4,10 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -65,15 +66,19 @@ func fields(v reflect.Value) map[string]reflect.Value {
 	return out
 }
 
+// derived are fields that Config.fill sets.
+var derived = map[string]string{
+	"passwords.domain": "domain", "smtp.hostname": "hostname", "lmtp.hostname": "hostname", "delivery.hostname": "hostname",
+}
+
 func (b *binder) table(prefix string, m map[string]any, v reflect.Value) {
 	known := fields(v)
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		f, ok := known[k]
+		if from := derived[prefix+k]; from != "" {
+			b.bad(prefix+k, "follows from %s and is not set by itself", from)
+			continue
+		}
 		if !ok {
 			b.bad(prefix+k, "no such setting%s", suggest(k, known))
 			continue
@@ -217,11 +222,34 @@ func (b *binder) list(key string, x any, f reflect.Value) {
 		b.bad(key, "wants a list, got %v", x)
 		return
 	}
-	out := reflect.MakeSlice(f.Type(), len(xs), len(xs))
+	out, before := reflect.MakeSlice(f.Type(), len(xs), len(xs)), len(b.errs)
 	for i, x := range xs {
 		b.value(fmt.Sprintf("%s[%d]", key, i), x, out.Index(i))
 	}
-	f.Set(out)
+	if len(b.errs) == before {
+		f.Set(out)
+	}
+}
+
+// keyOf returns the key of a setting, as the file has it, that a package names in an error in its
+// own words: "checkpoint bytes", or that of a section below. "" when there is none.
+func keyOf(v reflect.Value, name string) string {
+	plain := func(s string) string { return strings.NewReplacer("_", "", " ", "").Replace(s) }
+	known := fields(v)
+	keys := slices.Sorted(maps.Keys(known))
+	for _, k := range keys {
+		if k == name || plain(k) == plain(name) {
+			return k
+		}
+	}
+	for _, k := range keys {
+		if f := known[k]; f.Kind() == reflect.Struct {
+			if below := keyOf(f, strings.TrimPrefix(name, k+".")); below != "" {
+				return k + "." + below
+			}
+		}
+	}
+	return ""
 }
 
 // snake turns a Go name into a key: MaxPerUser: max_per_user, TLSCert: tls_cert.

@@ -4,9 +4,12 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,8 +171,11 @@ func (c *Config) Validate() (err error) {
 	switch {
 	case c.Domain == "":
 		bad(`domain: missing; it is what follows the @ in your addresses, such as "example.org"`)
-	case strings.ContainsAny(c.Domain, "@ /"):
+	case !isDomain(c.Domain):
 		bad("domain: %q is no domain name", c.Domain)
+	}
+	if c.Hostname != "" && !isDomain(c.Hostname) {
+		bad("hostname: %q is no name of a host", c.Hostname)
 	}
 	if c.Data == "" {
 		bad("data: missing; it is the folder that holds everything")
@@ -192,22 +198,43 @@ func (c *Config) Validate() (err error) {
 	return err
 }
 
+// isDomain tells whether s may be a domain or host name; UTF-8 is.
+func isDomain(s string) bool {
+	if len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, func(r rune) bool {
+			return r < 0x80 && r != '-' && !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
 func (l *Listen) validate() (err error) {
+	bad := func(format string, args ...any) { err = errors.Join(err, fmt.Errorf(format, args...)) }
 	used := map[string]string{}
-	for key, list := range l.Listeners() {
-		for _, a := range list {
+	all := l.Listeners()
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		for _, a := range all[key] {
 			if other := used[a]; other != "" && !strings.HasSuffix(a, ":0") {
-				err = errors.Join(err, fmt.Errorf("listen.%s: %s is taken by listen.%s", key, a, other))
+				bad("listen.%s: %s is taken by listen.%s", key, a, other)
 			}
 			used[a] = key
 			if path, ok := strings.CutPrefix(a, "unix:"); ok {
 				if path == "" {
-					err = errors.Join(err, fmt.Errorf("listen.%s: %q names no socket", key, a))
+					bad("listen.%s: %q names no socket", key, a)
 				}
 				continue
 			}
-			if _, _, e := net.SplitHostPort(a); e != nil {
-				err = errors.Join(err, fmt.Errorf(`listen.%s: %q, must be "host:port", ":port" or "unix:/path"`, key, a))
+			_, port, e := net.SplitHostPort(a)
+			if e == nil {
+				_, e = net.LookupPort("tcp", port)
+			}
+			if e != nil || port == "" {
+				bad(`listen.%s: %q, must be "host:port", ":port" or "unix:/path"`, key, a)
 			}
 		}
 	}
@@ -215,26 +242,42 @@ func (l *Listen) validate() (err error) {
 }
 
 // parts validates the packages' own settings.
-func (c *Config) parts() error {
-	return errors.Join(
-		section("engine", c.Engine.Validate()), section("storage", c.Storage.Validate()), section("passwords", c.Passwords.Validate()),
-		section("auth", c.Auth.Validate()), section("mail", c.Mail.Validate()), section("delivery", c.Delivery.Validate()),
-		section("imap", c.IMAP.Validate()), section("pop3", c.POP3.Validate()), section("smtp", c.SMTP.Validate()),
-		section("lmtp", c.LMTP.Validate()), section("dav", c.DAV.Validate()),
-	)
+func (c *Config) parts() (err error) {
+	type part interface{ Validate() error }
+	v := reflect.ValueOf(c).Elem()
+	for _, p := range []struct {
+		name string
+		part
+	}{
+		{"engine", &c.Engine}, {"storage", &c.Storage}, {"passwords", &c.Passwords}, {"auth", &c.Auth}, {"mail", &c.Mail},
+		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP}, {"dav", &c.DAV},
+	} {
+		err = errors.Join(err, section(p.name, fields(v)[p.name], p.Validate()))
+	}
+	for key, n := range map[string]int64{"caldav.max_object": c.CalDAV.MaxObject, "carddav.max_card": c.CardDAV.MaxCard} {
+		if n < 64<<10 {
+			err = errors.Join(err, fmt.Errorf("%s: %d, at least 65536 bytes are needed", key, n))
+		}
+	}
+	return err
 }
 
-// section puts a section's name before the mistakes of a package's configuration.
-func section(name string, err error) error {
+// section gives the mistakes of a package's configuration their keys in the file.
+// Those that follow from other settings are told there.
+func section(name string, v reflect.Value, err error) (out error) {
 	if err == nil {
 		return nil
 	}
-	var out error
 	for _, line := range strings.Split(err.Error(), "\n") {
-		if !strings.HasPrefix(line, name+".") {
-			line = name + "." + line
+		line = strings.TrimPrefix(line, name+".")
+		key, text, _ := strings.Cut(line, ":")
+		if k := keyOf(v, key); k != "" {
+			line = k + ":" + text
+			key = k
 		}
-		out = errors.Join(out, errors.New(line))
+		if derived[name+"."+key] == "" {
+			out = errors.Join(out, errors.New(name+"."+line))
+		}
 	}
 	return out
 }

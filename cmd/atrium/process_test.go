@@ -201,7 +201,7 @@ func (i *instance) admin(want int, stdin string, args ...string) (out, errOut st
 	return out, errOut
 }
 
-// line is a connection of a line protocol.
+// lineClient is a connection of a line protocol.
 type lineClient struct {
 	net.Conn
 	r   *bufio.Reader
@@ -213,8 +213,13 @@ func dialLine(ctx context.Context, addr string) (*lineClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lineClient{Conn: c, r: bufio.NewReader(c)}, nil
+	l := &lineClient{Conn: c}
+	l.reset()
+	return l, nil
 }
+
+// reset begins to read the connection anew.
+func (c *lineClient) reset() { c.r = bufio.NewReader(c.Conn) }
 
 // errRefused is an answer that says no.
 var errRefused = errors.New("refused")
