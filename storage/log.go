@@ -26,10 +26,10 @@ type change struct {
 	gone    []gone // ascending
 }
 
-// addSpan adds a number at the end of an ascending list.
+// addSpan adds a number, not below the last one, to an ascending list.
 func addSpan(list []span, n Num) []span {
-	if k := len(list) - 1; k >= 0 && list[k].last+1 == n {
-		list[k].last = n
+	if k := len(list) - 1; k >= 0 && n <= list[k].last+1 {
+		list[k].last = max(list[k].last, n)
 		return list
 	}
 	return append(list, span{n, n})

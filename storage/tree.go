@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -16,10 +17,10 @@ type tree struct {
 	schema *Schema
 	supers []*wsuper
 	change change
-	added  []Num // rows of this transaction, ascending
-	edited map[Num]bool
-	gone   map[Num]gone
-	rows   bool // rows changed: the log gets an entry
+	added  []Num  // rows of this transaction, ascending
+	edited []Num  // rows changed, in any order, more than once
+	gone   []gone // rows removed, in any order
+	rows   bool   // rows changed: the log gets an entry
 	dirty  bool
 }
 
@@ -199,10 +200,7 @@ func (t *tree) set(r kv.Reader, n Num, o ObjectID, data []byte, modseq uint64) (
 	t.touch(s, p, modseq)
 	t.charge(s, p, 0, t.tally(data), was)
 	if row.Created != modseq {
-		if t.edited == nil {
-			t.edited = map[Num]bool{}
-		}
-		t.edited[n] = true
+		t.edited = append(t.edited, n)
 	}
 	return old, nil
 }
@@ -217,17 +215,13 @@ func (t *tree) remove(r kv.Reader, n Num, note []byte, modseq uint64) (ObjectID,
 	p.rows = slices.Delete(p.rows, k, k+1)
 	t.touch(s, p, modseq)
 	t.charge(s, p, -1, Tally{}, t.tally(row.Data))
-	delete(t.edited, n)
 	if row.Created == modseq {
 		if i, ok := slices.BinarySearch(t.added, n); ok {
 			t.added = slices.Delete(t.added, i, i+1)
 		}
 		return row.Object, nil
 	}
-	if t.gone == nil {
-		t.gone = map[Num]gone{}
-	}
-	t.gone[n] = gone{span{n, n}, row.Created, note}
+	t.gone = append(t.gone, gone{span{n, n}, row.Created, note})
 	return row.Object, nil
 }
 
@@ -311,22 +305,30 @@ func (t *tree) flushPages(w kv.Txn, s *wsuper) {
 
 // log is the transaction's entry in the change log.
 func (t *tree) log(now int64) *change {
-	nums := slices.Clone(t.added)
-	for n := range t.edited {
-		nums = append(nums, n)
+	byNum := func(a, b gone) int { return cmp.Compare(a.first, b.first) }
+	if !slices.IsSortedFunc(t.gone, byNum) {
+		slices.SortFunc(t.gone, byNum)
 	}
-	slices.Sort(nums)
+	nums := t.edited
+	if len(t.added) > 0 {
+		nums = append(slices.Clone(t.edited), t.added...)
+	}
+	if !slices.IsSorted(nums) {
+		slices.Sort(nums)
+	}
 	c := &change{at: now}
+	g := 0
 	for _, n := range nums {
+		for g < len(t.gone) && t.gone[g].first < n {
+			g++
+		}
+		if g < len(t.gone) && t.gone[g].first == n {
+			continue // changed, then removed
+		}
 		c.changed = addSpan(c.changed, n)
 	}
-	nums = nums[:0]
-	for n := range t.gone {
-		nums = append(nums, n)
-	}
-	slices.Sort(nums)
-	for _, n := range nums {
-		c.gone = addGone(c.gone, n, t.gone[n].created, t.gone[n].note)
+	for _, g := range t.gone {
+		c.gone = addGone(c.gone, g.first, g.created, g.note)
 	}
 	return c
 }
