@@ -113,6 +113,20 @@ func (a *Account) Mailbox(ctx context.Context, name string) (m *Mailbox, err err
 	return m, nil
 }
 
+// MailboxFor returns the mailbox of that name when the actor has all of need
+// there: Forbidden when it may only look it up, NotFound when it may not even that.
+func (a *Account) MailboxFor(ctx context.Context, name string, need storage.Rights) (m *Mailbox, err error) {
+	err = a.view(ctx, func(v *storage.View) error {
+		box, err := a.named(v, name, need)
+		m = &box
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // MailboxByID returns a mailbox as it is now.
 func (a *Account) MailboxByID(ctx context.Context, id ID) (m *Mailbox, err error) {
 	err = a.view(ctx, func(v *storage.View) error {
@@ -228,8 +242,13 @@ func (a *Account) CreateTx(tx *storage.Tx, name string, uses ...imap.MailboxAttr
 }
 
 // mayCreate tells whether the actor may make a mailbox of that name: it needs
-// Create on the nearest one above it (RFC 4314 §4), which is returned, 0 when there is none.
+// Create on the nearest one above it (RFC 4314 §4), which is returned, or on the whole account
+// when there is none. One that the actor may not know of answers as one that is not there.
 func (a *Account) mayCreate(tx *storage.Tx, name string) (ID, error) {
+	forbidden := fmt.Errorf("mailbox %q: %w", name, storage.Forbidden)
+	if first, _, _ := strings.Cut(name, Separator); first == Shared {
+		return 0, fmt.Errorf("mailbox %q: %w", name, Reserved)
+	}
 	for p := range parents(name) {
 		c, err := tx.CollectionByName(Schema.Code, p)
 		if errors.Is(err, storage.NotFound) {
@@ -238,13 +257,16 @@ func (a *Account) mayCreate(tx *storage.Tx, name string) (ID, error) {
 		if err != nil {
 			return 0, err
 		}
-		_, err = a.allow(&tx.View, c.ID, storage.Create)
+		if _, err = a.allow(&tx.View, c.ID, storage.Create); errors.Is(err, storage.NotFound) {
+			err = forbidden
+		}
 		return c.ID, err
 	}
-	if a.actor != a.owner {
-		return 0, fmt.Errorf("mailbox %q: %w", name, storage.Forbidden)
+	have, err := tx.Rights(a.actor, 0)
+	if err == nil && !have.Has(storage.Create) {
+		err = forbidden
 	}
-	return 0, nil
+	return 0, err
 }
 
 // create makes a mailbox with a UIDVALIDITY of its own.

@@ -15,6 +15,9 @@ import (
 const (
 	// Inbox is the name of the mailbox that every account has, in any case of letters.
 	Inbox = "INBOX"
+	// Shared is the first level of the names by which faces show others'
+	// mailboxes, so that no mailbox has it for its own.
+	Shared = "Shared"
 	// Separator stands between the levels of a name.
 	Separator = "/"
 )

@@ -25,7 +25,7 @@ const (
 	HasChildren storage.Kind = "mailbox has children"
 	// TooManyKeywords means that a mailbox has no bit left for another keyword.
 	TooManyKeywords storage.Kind = "too many keywords"
-	// Reserved means that a name stays what it is: INBOX cannot be deleted or made.
+	// Reserved means that a name stays what it is: INBOX cannot be deleted or made, nor can there be one below Shared.
 	Reserved storage.Kind = "mailbox name is reserved"
 	// BadUse means that a mailbox cannot have a special use: it is unknown here, or another has it.
 	BadUse storage.Kind = "special use not possible"
@@ -133,11 +133,14 @@ func (a *Account) allow(v *storage.View, id ID, need storage.Rights) (*storage.C
 }
 
 // Watch returns a watch that wakes after each change to a mailbox, or with 0 to any of
-// the owner's mailboxes, their names and settings. Close it.
+// the owner's mailboxes, their names and settings. The actor needs Lookup or Read. Close it.
 func (a *Account) Watch(ctx context.Context, id ID) (*storage.Watch, error) {
 	if id != 0 {
 		err := a.view(ctx, func(v *storage.View) error {
 			_, err := a.allow(v, id, storage.Lookup)
+			if errors.Is(err, storage.NotFound) {
+				_, err = a.allow(v, id, storage.Read)
+			}
 			return err
 		})
 		if err != nil {

@@ -79,6 +79,9 @@ func New(dir *account.Directory, cfg Config, log *slog.Logger) *Authenticator {
 	return &Authenticator{dir: dir, cfg: cfg, log: log}
 }
 
+// Directory is the directory that logins are checked against.
+func (a *Authenticator) Directory() *account.Directory { return a.dir }
+
 // Plain tells whether passwords in plain text are taken on this connection:
 // IMAP says LOGINDISABLED, POP3 hides USER when not.
 func (a *Authenticator) Plain(p Peer) bool {

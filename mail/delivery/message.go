@@ -251,7 +251,7 @@ func (d *Deliverer) mailbox(tx *storage.Tx, acct *mail.Account, into Into) (mail
 		if err == nil {
 			return box.ID, nil
 		}
-		if !errors.Is(err, storage.NotFound) && !errors.Is(err, storage.Invalid) && !errors.Is(err, storage.TooLarge) {
+		if !errors.Is(err, storage.NotFound) && !errors.Is(err, storage.Invalid) && !errors.Is(err, storage.TooLarge) && !errors.Is(err, mail.Reserved) {
 			return 0, err
 		}
 	}

@@ -34,7 +34,7 @@ func (c *session) readCopy(r *wire.Reader) (spans []span, dst *mail.Account, to 
 // target finds the mailbox that messages are to go to; one that is not there could be
 // made (TRYCREATE, RFC 9051 §6.3.12).
 func (c *session) target(name string) (*mail.Account, *mail.Mailbox, error) {
-	a, m, err := c.mailbox(name)
+	a, m, err := c.mailbox(name, storage.Insert)
 	if errors.Is(err, storage.NotFound) || err == nil && !m.Has() {
 		return nil, nil, no("TRYCREATE", "No such mailbox")
 	}

@@ -105,7 +105,7 @@ var matrix = map[string]struct {
 		S: a BAD $...`},
 	"NAMESPACE": {on: `
 		C: a NAMESPACE
-		S: * NAMESPACE (("" "/")) NIL NIL
+		S: * NAMESPACE (("" "/")) NIL (("Shared/" "/"))
 		S: a OK $...`, off: `
 		C: a NAMESPACE
 		S: a BAD $...`},

@@ -7,6 +7,7 @@ import (
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
+	"atrium/storage"
 )
 
 // listArgs is what a LIST asks for.
@@ -103,7 +104,7 @@ type listed struct {
 
 // writeList answers a LIST.
 func (c *session) writeList(a *listArgs) error {
-	boxes, err := c.own.Mailboxes(c.Context())
+	boxes, err := c.mailboxes(a)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (c *session) writeList(a *listArgs) error {
 		if l.Mailbox == nil || !l.Has() {
 			continue
 		}
-		if len(a.status) > 0 {
+		if len(a.status) > 0 && l.Rights.Has(storage.Read) {
 			c.writeStatus(l.name, l.Mailbox, a.status)
 		}
 		for _, f := range a.after {

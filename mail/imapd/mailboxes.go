@@ -3,7 +3,6 @@ package imapd
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -119,7 +118,7 @@ func (c *session) subscription(r *wire.Reader, change func(*mail.Account, contex
 	if err := r.End(); err != nil {
 		return err
 	}
-	if err := change(c.own, c.Context(), strings.TrimSuffix(name, "/")); err != nil {
+	if err := change(c.own, c.Context(), c.canonical(name)); err != nil {
 		return err
 	}
 	return c.done("")

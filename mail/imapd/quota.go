@@ -1,14 +1,17 @@
 package imapd
 
 import (
+	"strings"
+
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
+	"atrium/storage"
 )
 
-// quota tells what an account may hold. There is one quota root an account, "", with what all its
-// mailboxes hold together. Limits are set by who runs the server, not by IMAP.
+// quota tells what an account may hold. There is one quota root an account, with what all its
+// mailboxes hold together: "" for the user's own, Shared/OWNER for what others share. Limits are set by who runs the server, not by IMAP.
 var quota = extension{
 	name: "QUOTA", rfc: "RFC 9208", what: "What an account holds and may hold",
 	caps: func(*session) []imap.Cap {
@@ -30,10 +33,11 @@ func (c *session) getQuota(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
-	if root != "" {
-		return no("NONEXISTENT", "No such quota root")
+	a, err := c.rooted(root)
+	if err != nil {
+		return err
 	}
-	if err := c.writeQuota(c.own); err != nil {
+	if err := c.writeQuota(a, root); err != nil {
 		return err
 	}
 	return c.done("")
@@ -46,26 +50,44 @@ func (c *session) getQuotaRoot(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
-	a, _, err := c.mailbox(name)
+	a, _, err := c.mailbox(name, storage.Read)
 	if err != nil {
 		return err
 	}
 	b := append(c.AvailableBuffer(1024), "* QUOTAROOT "...)
 	b = wire.AppendMailbox(b, name, c.utf8Names())
-	c.Write(append(b, " \"\"\r\n"...))
-	if err := c.writeQuota(a); err != nil {
+	root, err := c.quotaRoot(a)
+	if err != nil {
+		return err
+	}
+	b = wire.AppendAString(append(b, ' '), root, c.utf8Names())
+	c.Write(append(b, '\r', '\n'))
+	if err := c.writeQuota(a, root); err != nil {
 		return err
 	}
 	return c.done("")
 }
 
+// rooted returns the account of a quota root.
+func (c *session) rooted(root string) (*mail.Account, error) {
+	if root == "" {
+		return c.own, nil
+	}
+	a, local := c.locate(root)
+	if a == c.own || a.Owner() == 0 || local != "" || strings.HasSuffix(root, "/") {
+		return nil, no("NONEXISTENT", "No such quota root")
+	}
+	return a, nil
+}
+
 // writeQuota writes QUOTA: resources without a limit are left out (RFC 9208 §4.2.1).
-func (c *session) writeQuota(a *mail.Account) error {
+func (c *session) writeQuota(a *mail.Account, root string) error {
 	u, err := a.Usage(c.Context())
 	if err != nil {
 		return err
 	}
-	b := append(c.AvailableBuffer(256), "* QUOTA \"\" ("...)
+	b := append(c.AvailableBuffer(1024), "* QUOTA "...)
+	b = append(wire.AppendAString(b, root, c.utf8Names()), " ("...)
 	if u.MaxBytes > 0 {
 		b = append(b, "STORAGE "...)
 		b = append(wire.AppendUint(b, uint64(u.Bytes+1023)/1024), ' ')

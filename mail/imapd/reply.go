@@ -39,7 +39,7 @@ var kinds = map[error]reply{
 	mail.BadUse:          {"NO", "USEATTR", "Not a special use that the mailbox can have"},
 	mail.HasChildren:     {"NO", "HASCHILDREN", "The mailbox has others below it"},
 	mail.TooManyKeywords: {"NO", "LIMIT", "The mailbox has too many keywords"},
-	mail.Reserved:        {"NO", "CANNOT", "INBOX stays as it is"},
+	mail.Reserved:        {"NO", "CANNOT", "The name is reserved"},
 	blob.TooLarge:        {"NO", "TOOBIG", "The message is too large"},
 	account.Denied:       {"NO", "AUTHENTICATIONFAILED", "Wrong name or password"},
 	account.Disabled:     {"NO", "AUTHORIZATIONFAILED", "The account is disabled"},

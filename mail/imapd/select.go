@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"errors"
 	"fmt"
 
 	"atrium/mail/imapd/wire"
@@ -42,15 +43,12 @@ func (c *session) selectMailbox(r *wire.Reader, readOnly bool) error {
 			c.untagged("OK [CLOSED] Closed") // RFC 7162 §3.2.11
 		}
 	}
-	account, m, err := c.mailbox(name)
+	account, m, err := c.mailbox(name, storage.Read)
 	if err != nil {
 		return err
 	}
 	if !m.Has() {
 		return no("NONEXISTENT", "No such mailbox")
-	}
-	if !m.Rights.Has(storage.Read) {
-		return storage.Forbidden
 	}
 	a.readOnly = readOnly || !changeable(m.Rights)
 	c.view = c.open(account, m, a.readOnly)
@@ -130,7 +128,7 @@ func (c *session) close() error {
 	v := c.view
 	c.deselect()
 	if !v.readOnly && mayExpunge(v.box.Rights) {
-		if _, err := v.account.Expunge(c.Context(), v.box.ID); err != nil {
+		if _, err := v.account.Expunge(c.Context(), v.box.ID); err != nil && !errors.Is(err, storage.Forbidden) {
 			return fmt.Errorf("CLOSE: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"atrium/mail"
 	"atrium/mail/conn"
 	"atrium/mail/imapd/wire"
+	"atrium/storage"
 	"atrium/storage/account"
 )
 
@@ -256,16 +257,20 @@ func (c *session) appendCaps(b []byte) []byte {
 	return b
 }
 
-// locate tells which account and which of its names a mailbox name is. Names of others' mailboxes
-// (a namespace) are to be told apart here.
+// locate tells which account and which of its names a mailbox name is. What is
+// not in the user's own account is below Shared (shared.go).
 func (c *session) locate(name string) (*mail.Account, string) {
-	return c.own, strings.TrimSuffix(name, "/")
+	name = strings.TrimSuffix(name, "/")
+	if owner, local, ok := cutShared(name); ok {
+		return c.server.store.Open(c.user.ID, c.sharer(owner)), local
+	}
+	return c.own, name
 }
 
-// mailbox returns the mailbox of a name.
-func (c *session) mailbox(name string) (*mail.Account, *mail.Mailbox, error) {
+// mailbox returns the mailbox of a name when the user has all of need there.
+func (c *session) mailbox(name string, need storage.Rights) (*mail.Account, *mail.Mailbox, error) {
 	a, local := c.locate(name)
-	m, err := a.Mailbox(c.Context(), local)
+	m, err := a.MailboxFor(c.Context(), local, need)
 	return a, m, err
 }
 

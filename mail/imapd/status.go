@@ -3,6 +3,7 @@ package imapd
 import (
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
+	"atrium/storage"
 )
 
 // statusOf is what STATUS looks at.
@@ -28,7 +29,7 @@ func (c *session) status(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
-	_, m, err := c.mailbox(name)
+	_, m, err := c.mailbox(name, storage.Read)
 	if err != nil {
 		return err
 	}

@@ -99,12 +99,17 @@ func (v *view) need() error {
 	return errGone
 }
 
-// lost turns the failure of a mailbox that is not there any more into errGone.
+// lost turns the failure of a mailbox that is not there any more, or that the
+// user may not read any more, into errGone. Who may read it lacks a right
+// for more than that.
 func (v *view) lost(err error) error {
-	if errors.Is(err, storage.NotFound) || errors.Is(err, storage.Forbidden) {
-		return errGone
+	if !errors.Is(err, storage.NotFound) && !errors.Is(err, storage.Forbidden) {
+		return err
 	}
-	return err
+	if _, _, gone := v.account.Sync(v.c.Context(), &mail.Snapshot{Mailbox: v.box}); gone == nil {
+		return storage.Forbidden
+	}
+	return errGone
 }
 
 // sync takes up what happened in the mailbox. New messages are told at once, so
@@ -135,9 +140,9 @@ func (v *view) sync(expunge bool) error {
 	}
 	v.changed = merge(v.changed, below(ch.Changed, next))
 	v.goneSeq = nil
-	keywords := v.box.Keywords
+	keywords, rights := v.box.Keywords, v.box.Rights
 	v.cur, v.box = now, now.Mailbox
-	if !slices.Equal(keywords, v.box.Keywords) {
+	if !slices.Equal(keywords, v.box.Keywords) || rights != v.box.Rights {
 		v.writeFlagLists()
 	}
 	if expunge && len(v.gone) > 0 {
