@@ -29,12 +29,13 @@ type Protocol struct {
 
 // Server serves one protocol on any number of listeners.
 type Server struct {
-	protocol Protocol
-	cfg      Config
-	tls      *tls.Config
-	log      *slog.Logger
-	buffers  buffers
-	serial   atomic.Uint64
+	protocol  Protocol
+	cfg       Config
+	tls       *tls.Config
+	log       *slog.Logger
+	buffers   buffers
+	deflaters sync.Pool // *compressor
+	serial    atomic.Uint64
 
 	accepted, refused, panics, in, out atomic.Int64
 
