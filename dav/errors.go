@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 
@@ -81,6 +83,7 @@ func asError(err error) *Error {
 	var kind storage.Kind
 	var login account.Kind
 	var size *http.MaxBytesError
+	var network net.Error
 	switch {
 	case errors.As(err, &e):
 		return e
@@ -93,6 +96,10 @@ func asError(err error) *Error {
 		return loginError(login)
 	case errors.As(err, &size), errors.Is(err, blob.TooLarge):
 		return &Error{Status: http.StatusRequestEntityTooLarge, Err: err}
+	case errors.As(err, &network) && network.Timeout():
+		return &Error{Status: http.StatusRequestTimeout, Err: err}
+	case errors.Is(err, io.ErrUnexpectedEOF), network != nil:
+		return &Error{Status: http.StatusBadRequest, Text: "the body ends too soon", Err: err}
 	case errors.As(err, &kind):
 		out := &Error{Status: statuses[kind], Err: err}
 		if c := conditionOf[kind]; c != "" {

@@ -219,8 +219,11 @@ func lockResource(rq *Request, w http.ResponseWriter) error {
 	if err := readLockInfo(r, want); err != nil {
 		return err
 	}
-	if rq.Target.Tree == nil || rq.Target.Owner == nil {
+	if rq.Target.Tree == nil {
 		return Fail(http.StatusForbidden, "this cannot be locked")
+	}
+	if rq.Target.Owner == nil {
+		return errNowhere
 	}
 	created, err := rq.lockNew(w, conds, want)
 	if err != nil {

@@ -2,7 +2,6 @@ package dav
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -160,7 +159,7 @@ func (rq *Request) notHere() *Error {
 func (rq *Request) represent(w http.ResponseWriter, e *Entry, status int) error {
 	var body Body
 	err := rq.view(rq.Target.account(rq), func(v *storage.View) (err error) {
-		body, err = rq.Target.Tree.Open(context.WithoutCancel(rq.Context()), v, e.Object)
+		body, err = rq.Target.Tree.Open(rq.Context(), v, e.Object)
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ type Request struct {
 	Server *Server
 	Actor  *account.Account
 
+	ctx    context.Context
 	Depth  Depth
 	Prefer Prefer
 	Target *Target // what the request's path means; see locate
@@ -24,6 +26,10 @@ type Request struct {
 
 	begun bool // some of the answer was sent
 }
+
+// Context outlives the request's connection: who closed the sending half still
+// reads the answer, and what a client began to write is written.
+func (rq *Request) Context() context.Context { return rq.ctx }
 
 // Depth is the Depth header (RFC 4918 §10.2).
 type Depth byte
@@ -45,6 +51,10 @@ type Prefer struct {
 
 // headers reads what every method looks at.
 func (rq *Request) headers() (err error) {
+	if enc := rq.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return &Error{Status: http.StatusUnsupportedMediaType, Header: http.Header{"Accept-Encoding": {"identity"}},
+			Text: "bodies are taken as they are, without Content-Encoding"} // RFC 9110 §15.5.16
+	}
 	switch d := rq.Header.Get("Depth"); {
 	case d == "":
 	case d == "0":

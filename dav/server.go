@@ -68,7 +68,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.options(w)
 		return
 	}
-	rq := &Request{Request: r, Server: s}
+	rq := &Request{Request: r, Server: s, ctx: context.WithoutCancel(r.Context())}
 	err := s.serve(rq, w)
 	if err == nil {
 		return
