@@ -9,6 +9,7 @@ func extensions() []*extension {
 		&esearch, &searchRes, &partial, &within, &sorting, &sortDisplay, &esort, &threading, &i18nLevel,
 		&statusSize, &objectID, &saveDate, &preview, &quota, &unauthenticate,
 		&condstore, &qresync,
+		&acl, &listMyRights,
 		&compress,
 	}
 }

@@ -103,6 +103,67 @@ var matrix = map[string]struct {
 		S: f OK $...`, off: `
 		C: a IDLE
 		S: a BAD $...`},
+	"ACL": {on: `
+		C: a SETACL Sent user2 lrswx
+		S: a OK $...
+		C: b SETACL Sent user2@example.org +td
+		S: b OK $...
+		C: c SETACL Sent user2 -w
+		S: c OK $...
+		C: d SETACL Sent anyone l
+		S: d OK $...
+		C: e GETACL Sent
+		S: * ACL Sent user1@example.org lrswipkxteacd user2@example.org lrsxtecd anyone l
+		S: e OK $...
+		C: f DELETEACL Sent user2
+		S: f OK $...
+		C: g SETACL Sent anyone ""
+		S: g OK $...
+		C: h GETACL Sent
+		S: * ACL Sent user1@example.org lrswipkxteacd
+		S: h OK $...
+		C: i LISTRIGHTS Sent anyone
+		S: * LISTRIGHTS Sent anyone "" l r s w i p k x t e a c d
+		S: i OK $...
+		C: j LISTRIGHTS Sent user1
+		S: * LISTRIGHTS Sent user1 lrswipkxteacd
+		S: j OK $...
+		C: k MYRIGHTS inbox
+		S: * MYRIGHTS INBOX lrswipkxteacd
+		S: k OK $...
+		C: l SETACL Sent user1 lr
+		S: l NO [CANNOT] The owner has all rights
+		C: m SETACL Sent user1 -a
+		S: m NO [CANNOT] $...
+		C: n DELETEACL Sent user1
+		S: n NO [CANNOT] $...
+		C: o SETACL Sent user1 +lr
+		S: o OK $...
+		C: p SETACL Sent -user2 lr
+		S: p NO [CANNOT] There are no negative rights here
+		C: q SETACL Sent stranger lr
+		S: q NO [CANNOT] No such identifier
+		C: r SETACL Sent user2 lrQ
+		S: r BAD $...
+		C: s SETACL Sent user2 +l+r
+		S: s BAD $...
+		C: t GETACL nowhere
+		S: t NO [NONEXISTENT] $...`, off: `
+		C: a GETACL INBOX
+		S: a BAD $...
+		C: b MYRIGHTS INBOX
+		S: b BAD $...`},
+	"LIST-MYRIGHTS": {on: `
+		C: a LIST "" (INBOX Sent) RETURN (MYRIGHTS STATUS (MESSAGES))
+		S: * LIST $...
+		S: * STATUS INBOX (MESSAGES 0)
+		S: * MYRIGHTS INBOX lrswipkxteacd
+		S: * LIST $...
+		S: * STATUS Sent (MESSAGES 0)
+		S: * MYRIGHTS Sent lrswipkxteacd
+		S: a OK $...`, off: `
+		C: a LIST "" INBOX RETURN (MYRIGHTS)
+		S: a BAD $...`},
 	"NAMESPACE": {on: `
 		C: a NAMESPACE
 		S: * NAMESPACE (("" "/")) NIL (("Shared/" "/"))
