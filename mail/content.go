@@ -37,101 +37,106 @@ type Indexed struct {
 
 // Indexes yields messages with their index records, read in batches; nothing of
 // the store is held while the loop's body runs, so it may write to a slow
-// connection. A message that went meanwhile and whose record is gone is left
-// out. An error ends it. The actor needs Read.
+// connection. An index is valid until the loop's next step. A message that went
+// meanwhile and whose record is gone is left out. An error ends it. The actor needs Read.
 func (a *Account) Indexes(ctx context.Context, id ID, msgs iter.Seq2[int, Message]) iter.Seq2[Indexed, error] {
 	return func(yield func(Indexed, error) bool) {
-		for f, err := range a.facets(ctx, id, IndexFacet, msgs) {
-			x := Indexed{Pos: f.pos, Message: f.m}
-			if err == nil {
-				if x.Index, err = message.OpenIndex(f.value); err != nil {
-					err = fmt.Errorf("index of message %d: %w: %w", f.m.UID, storage.Corrupt, err)
-				}
-			}
-			if !yield(x, err) || err != nil {
+		r := indexReader{a: a, ctx: ctx, id: id, size: firstIndexes}
+		for pos, m := range msgs {
+			r.batch = append(r.batch, Indexed{Pos: pos, Message: m})
+			if len(r.batch) >= r.size && !r.flush(yield) {
 				return
 			}
 		}
+		r.flush(yield)
 	}
 }
 
-// faceted is a message with one of its facets.
-type faceted struct {
-	pos   int
-	m     Message
-	value []byte
-}
-
-// Facets are read in batches that grow from the first, which is small so that an answer
+// Index records are read in batches that grow from the first, which is small so that an answer
 // begins soon.
 const (
-	firstFacets = 8
-	maxFacets   = 256
-	facetBytes  = 1 << 20 // a batch ends when it has so many
+	firstIndexes = 8
+	maxIndexes   = 256
+	indexBytes   = 1 << 20 // a batch ends when it has so many
 )
 
-// facets yields a facet of messages, reading a batch of them in one view.
-func (a *Account) facets(ctx context.Context, id ID, facet byte, msgs iter.Seq2[int, Message]) iter.Seq2[faceted, error] {
-	return func(yield func(faceted, error) bool) {
-		size := firstFacets
-		batch := make([]faceted, 0, size)
-		flush := func() bool {
-			for rest := batch; len(rest) > 0; {
-				n, err := a.readFacets(ctx, id, facet, rest)
-				if err != nil {
-					yield(faceted{}, err)
-					return false
-				}
-				for i := range rest[:n] {
-					if rest[i].value != nil && !yield(rest[i], nil) {
-						return false
-					}
-				}
-				rest = rest[n:]
-			}
-			batch = batch[:0]
-			size = min(2*size, maxFacets)
-			return true
-		}
-		for pos, m := range msgs {
-			batch = append(batch, faceted{pos: pos, m: m})
-			if len(batch) >= size && !flush() {
-				return
-			}
-		}
-		flush()
-	}
+// indexReader reads batches of index records. Its memory serves one after another.
+type indexReader struct {
+	a       *Account
+	ctx     context.Context
+	id      ID
+	size    int // of the batch to come
+	batch   []Indexed
+	objects []storage.ObjectID
+	arena   []byte
+	ends    []int // where the records end in arena, -1 for one that is gone
 }
 
-// readFacets reads facets of the first n of batch, more than none; the value is nil where there is none.
-func (a *Account) readFacets(ctx context.Context, id ID, facet byte, batch []faceted) (n int, err error) {
-	err = a.view(ctx, func(v *storage.View) error {
-		if _, err := a.allow(v, id, storage.Read); err != nil {
-			return err
+// flush yields the batch; false when the loop ended.
+func (r *indexReader) flush(yield func(Indexed, error) bool) bool {
+	for rest := r.batch; len(rest) > 0; {
+		if err := r.read(rest); err != nil {
+			yield(Indexed{}, err)
+			return false
 		}
-		// One allocation for all, since what a view reads ends with it.
-		arena := make([]byte, 0, 1024*len(batch))
-		n = 0
-		for i := range batch {
-			b, err := v.PeekFacet(batch[i].m.Object, facet)
-			n++
-			batch[i].value = nil
-			if errors.Is(err, storage.NotFound) {
+		from := 0
+		for i, end := range r.ends {
+			if end < 0 {
 				continue
 			}
-			if err != nil {
-				return err
+			x := &rest[i]
+			var err error
+			if x.Index, err = message.OpenIndex(r.arena[from:end:end]); err != nil {
+				err = fmt.Errorf("index of message %d: %w: %w", x.UID, storage.Corrupt, err)
 			}
-			at := len(arena)
-			arena = append(arena, b...)
-			batch[i].value = arena[at:len(arena):len(arena)]
-			if len(arena) >= facetBytes {
-				break
+			if from = end; !yield(*x, err) || err != nil {
+				return false
 			}
 		}
-		return nil
+		rest = rest[len(r.ends):]
+	}
+	r.batch = r.batch[:0]
+	r.size = min(2*r.size, maxIndexes)
+	return true
+}
+
+// errFull ends a read when the batch is large enough.
+var errFull = errors.New("batch is full")
+
+// read reads the records of the first messages of batch, more than none: as many as ends has.
+func (r *indexReader) read(batch []Indexed) error {
+	r.objects = r.objects[:0]
+	for i := range batch {
+		r.objects = append(r.objects, batch[i].Object)
+	}
+	err := r.a.view(r.ctx, func(v *storage.View) error {
+		if _, err := r.a.allow(v, r.id, storage.Read); err != nil {
+			return err
+		}
+		r.arena, r.ends = r.arena[:0], r.ends[:0]
+		return v.Facets(IndexFacet, r.objects, func(i int, value []byte) error {
+			r.gone(i)
+			r.arena = append(r.arena, value...)
+			r.ends = append(r.ends, len(r.arena))
+			if len(r.arena) >= indexBytes {
+				return errFull
+			}
+			return nil
+		})
 	})
-	return n, err
+	if err == nil {
+		r.gone(len(batch))
+	} else if errors.Is(err, errFull) {
+		err = nil
+	}
+	return err
+}
+
+// gone notes that the messages up to n, those that ends has not, have no record.
+func (r *indexReader) gone(n int) {
+	for len(r.ends) < n {
+		r.ends = append(r.ends, -1)
+	}
 }
 
 // Body opens the message's bytes. Close it. The actor needs Read; NotFound when

@@ -40,7 +40,8 @@ const (
 // evidence is what is known of one message so far.
 type evidence struct {
 	m       Message
-	indexed bool
+	rec     []byte // nil: not known
+	indexed bool   // x is rec, opened
 	x       message.Index
 	sig     message.Signature // nil: not known
 	body    io.ReaderAt       // nil: not open; comes last

@@ -70,6 +70,7 @@ type Store struct {
 	cfg     Config
 	log     *slog.Logger
 	unseen  unseen
+	crew    crew
 }
 
 // New returns the mail in a store that was opened with Schema.
