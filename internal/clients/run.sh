@@ -10,7 +10,10 @@ export BENCH_STATE=$work/server TMPDIR=$work
 passed=0 failed=0 left=0
 
 need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todo khard:khard litmus:litmus swaks:swaks)
+py=/usr/bin/python3 # where Debian's packages go
+[ -x $py ] || py=python3
 missing=()
+$py -c 'import caldav' 2>/dev/null || missing+=(python3-caldav)
 for n in "${need[@]}"; do command -v "${n#*:}" >/dev/null || missing+=("${n%:*}"); done
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing ${missing[*]}"
@@ -33,10 +36,15 @@ trap '"$top/bench.sh" down >/dev/null 2>&1; rm -rf "$work"' EXIT
 run() { # name program command...
   local name=$1 program=$2; shift 2
   if ! command -v "$program" >/dev/null; then echo "SKIP $name: $program is not installed"; left=$((left+1)); return; fi
-  if out=$(timeout 300 "$@" 2>&1); then passed=$((passed+1)); tail -1 <<<"$out"; else failed=$((failed+1)); tail -40 <<<"$out"; echo "FAIL $name"; fi
+  out=$(timeout 300 "$@" 2>&1)
+  case $? in
+  0) passed=$((passed+1)); tail -1 <<<"$out" ;;
+  77) left=$((left+1)); tail -1 <<<"$out" ;;
+  *) failed=$((failed+1)); tail -40 <<<"$out"; echo "FAIL $name" ;;
+  esac
 }
 
-for f in "$here"/[0-9]*.py; do run "$(basename "$f" .py)" python3 python3 "$f"; done
+for f in "$here"/[0-9]*.py; do run "$(basename "$f" .py)" $py $py "$f"; done
 run litmus litmus "$here/litmus.sh"
 run mbsync mbsync "$here/mbsync.sh"
 run swaks swaks "$here/swaks.sh"
