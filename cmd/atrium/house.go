@@ -61,6 +61,7 @@ func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *ho
 	if h.dir, err = account.Open(h.embedded.Engine, cfg.Passwords, log); err != nil {
 		return nil, err
 	}
+	h.store.SetMemberships(h.dir.Memberships)
 	if h.mail, err = mail.New(h.store, cfg.Mail, log); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,10 @@ type slot struct {
 }
 
 func newBeliever(t *testing.T, r *rig, name string, log *[]string) *believer {
+	return newBelieverAs(t, r, name, "user1", log)
+}
+
+func newBelieverAs(t *testing.T, r *rig, name, user string, log *[]string) *believer {
 	nc, err := r.dial()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +54,7 @@ func newBeliever(t *testing.T, r *rig, name string, log *[]string) *believer {
 		}
 	}()
 	<-b.lines
-	b.do("LOGIN user1 pass")
+	b.do("LOGIN " + user + " pass")
 	return b
 }
 

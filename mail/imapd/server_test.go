@@ -31,6 +31,7 @@ import (
 type rig struct {
 	*Server
 	store *mail.Store
+	dir   *account.Directory
 	users []*account.Account
 	wg    sync.WaitGroup
 }
@@ -63,7 +64,8 @@ func newRig(t testing.TB, change func(*rigConfig)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{}
+	st.SetMemberships(dir.Memberships)
+	r := &rig{dir: dir}
 	for i := range 3 {
 		u, err := dir.Add(context.Background(), account.New{Name: fmt.Sprintf("user%d", i+1), Password: "pass"})
 		if err != nil {
