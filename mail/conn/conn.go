@@ -212,14 +212,17 @@ func (c *Conn) Close() error {
 	return c.nc.Close()
 }
 
-// stop makes the Wait under way, and every later one, return Stopping.
+// stop makes the Wait under way, and every later one, return Stopping, and so what
+// a command reads or writes when the peer stands still.
 func (c *Conn) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopping = true
 	if c.waiting {
 		c.nc.SetReadDeadline(past)
+		return
 	}
+	c.nc.SetDeadline(time.Now().Add(grace))
 }
 
 // finish sends what is left and closes in good order: a peer whose last input
@@ -253,12 +256,21 @@ func (c *Conn) drain() {
 	}
 }
 
+// late tells whether the server shuts down and this is no Wait.
+func (c *Conn) late() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopping && !c.waiting
+}
+
 // failure gives an error of the socket its class.
 func (c *Conn) failure(err error) error {
 	var ne net.Error
 	switch {
 	case errors.Is(err, io.EOF):
 		return io.EOF
+	case errors.As(err, &ne) && ne.Timeout() && c.late():
+		return fmt.Errorf("%w: %w", Stopping, err)
 	case errors.As(err, &ne) && ne.Timeout():
 		return fmt.Errorf("%w: %w", TimedOut, err)
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):

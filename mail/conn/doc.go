@@ -16,7 +16,8 @@
 // must wait for input, so that answers to pipelined commands leave together;
 // Flush sends it at once. StartTLS throws away what the client sent in plain
 // text after the command (RFC 9051 §11.1, RFC 3207 §4.2). Shutdown never cuts a
-// command: the protocol learns of it from Wait, says its farewell and returns;
+// command that goes on: the protocol learns of it from Wait, or from a read or write inside a command for which the
+// peer does nothing, says its farewell and returns;
 // who has not returned when Shutdown's context ends is closed by force. A panic
 // ends one connection and is logged.
 //

@@ -126,7 +126,7 @@ func (c *Conn) more(size int, deadline time.Time) error {
 			return err
 		}
 	}
-	c.nc.SetReadDeadline(deadline)
+	c.readUntil(deadline)
 	if c.pos == c.end {
 		c.release()
 		if c.bare() {
@@ -146,6 +146,29 @@ func (c *Conn) more(size int, deadline time.Time) error {
 			return c.failure(err)
 		}
 	}
+}
+
+// grace is how long a peer may send or take nothing inside a command when the server shuts down.
+const grace = time.Second
+
+// readUntil and writeUntil set the deadline of the next read or write. At shut-down a peer that goes
+// on is served to the end of its command, one that stands still is not waited for.
+func (c *Conn) readUntil(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if end := time.Now().Add(grace); c.stopping && end.Before(t) {
+		t = end
+	}
+	c.nc.SetReadDeadline(t)
+}
+
+func (c *Conn) writeUntil(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if end := time.Now().Add(grace); c.stopping && end.Before(t) {
+		t = end
+	}
+	c.nc.SetWriteDeadline(t)
 }
 
 // room makes space behind what is buffered: by moving it to the front, or by
@@ -257,7 +280,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	c.release()
-	c.nc.SetReadDeadline(time.Now().Add(c.server.cfg.Read))
+	c.readUntil(time.Now().Add(c.server.cfg.Read))
 	n, err := c.r.Read(p)
 	c.server.in.Add(int64(n))
 	if err != nil {

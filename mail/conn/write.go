@@ -106,7 +106,7 @@ func (c *Conn) Flush() error {
 }
 
 func (c *Conn) flushLayer() error {
-	c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.Write))
+	c.writeUntil(time.Now().Add(c.server.cfg.Write))
 	if err := c.layer.Flush(); err != nil {
 		c.werr = c.failure(err)
 	}
@@ -117,7 +117,7 @@ func (c *Conn) send(p []byte) {
 	if c.werr != nil {
 		return
 	}
-	c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.Write))
+	c.writeUntil(time.Now().Add(c.server.cfg.Write))
 	n, err := c.w.Write(p)
 	c.server.out.Add(int64(n))
 	if err != nil {
