@@ -21,7 +21,6 @@ type conditions struct {
 // what must hold of it.
 type ifList struct {
 	target *Target
-	first  bool // it begins a group of alternatives on one resource
 	tests  []ifTest
 }
 

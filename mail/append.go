@@ -186,7 +186,6 @@ type intake struct {
 	now    time.Time
 	used   func() (Flags, error)
 	grown  bool
-	row    []byte
 }
 
 // intake opens a mailbox to take messages. The actor needs Insert or Post.

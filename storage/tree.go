@@ -16,7 +16,6 @@ type tree struct {
 	c      *Collection
 	schema *Schema
 	supers []*wsuper
-	change change
 	added  []Num  // rows of this transaction, ascending
 	edited []Num  // rows changed, in any order, more than once
 	gone   []gone // rows removed, in any order

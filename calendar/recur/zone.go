@@ -38,9 +38,6 @@ type shift struct {
 	offset int
 }
 
-// maxOffset bounds offsets of hostile VTIMEZONEs, in seconds.
-const maxOffset = day
-
 // NewZone makes a zone from the observances of a VTIMEZONE.
 func NewZone(name string, observances []Observance) *Zone {
 	z := &Zone{name: name, custom: observances, years: map[int][]shift{}}

@@ -100,7 +100,7 @@ func (p *parser) card() error {
 // property reads the next property with its continuation lines, nil at the end.
 func (p *parser) property() (*Prop, error) {
 	var line string
-	start := p.at
+	var start int
 	for {
 		start = p.at
 		s, ok := p.physical()

@@ -15,9 +15,8 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // Multistatus is a DAV:multistatus on its way out (RFC 4918 §13).
 type Multistatus struct {
 	Writer
-	out   io.Writer
-	sent  int64
-	begun bool
+	out  io.Writer
+	sent int64
 }
 
 // NewMultistatus begins an answer to out. Close gives its buffer back.

@@ -15,7 +15,6 @@ import (
 // drip gives out one piece a read and says errDry between two.
 type drip struct {
 	pieces [][]byte
-	dry    bool
 }
 
 var errDry = errors.New("no input now")

@@ -178,7 +178,7 @@ func (p *player) step(lines []line) (int, error) {
 		time.Sleep(d)
 		return 1, err
 	}
-	return 0, errors.New("L without a literal's mark before it")
+	return 0, errors.New("line L without a literal's mark before it")
 }
 
 func (p *player) eof(c *peer, n int) error {
@@ -265,7 +265,7 @@ func (p *player) expect(c *peer, lines []line) (int, error) {
 		}
 		want = append(want, lines[from:n]...)
 	case skip:
-		return 0, errors.New("S: ... needs an expected line after it")
+		return 0, errors.New("line S: ... needs an expected line after it")
 	default:
 		return n, p.silent(c, lines[0].conn, never)
 	}

@@ -137,7 +137,7 @@ func nextID(s []byte) (id, rest []byte, ok bool) {
 }
 
 func cleanID(s []byte) []byte {
-	if bytes.IndexAny(s, " \t\r\n\"\\\x00") < 0 {
+	if !bytes.ContainsAny(s, " \t\r\n\"\\\x00") {
 		return s
 	}
 	sc := scanner{s: s}
@@ -158,7 +158,7 @@ func messageID(value []byte) []byte {
 		return id
 	}
 	value = bytes.Trim(value, " \t\r\n<>")
-	if len(value) > 0 && bytes.IndexAny(value, " \t\r\n") < 0 && bytes.IndexByte(value, '@') > 0 {
+	if len(value) > 0 && !bytes.ContainsAny(value, " \t\r\n") && bytes.IndexByte(value, '@') > 0 {
 		return cleanID(value)
 	}
 	return nil

@@ -293,7 +293,7 @@ func (m *model) edit(t *storage.Tx, id storage.CollectionID, c *coll) error {
 		c.rows[n] = r
 	}
 	if err := t.Set(id, c.next, 0, nil); !errors.Is(err, storage.NotFound) {
-		return fmt.Errorf("Set of a row that is not there: %v", err)
+		return fmt.Errorf("a row that is not there was set: %v", err)
 	}
 	return nil
 }

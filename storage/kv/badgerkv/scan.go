@@ -197,7 +197,7 @@ func (s *scan) first() (best *write) {
 			best = w
 		}
 	}
-	if best != nil && s.key != nil && bytes.Compare(s.key, keyBytes(best.key)) != 0 &&
+	if best != nil && s.key != nil && !bytes.Equal(s.key, keyBytes(best.key)) &&
 		(bytes.Compare(s.key, keyBytes(best.key)) < 0) != s.reverse {
 		return nil
 	}

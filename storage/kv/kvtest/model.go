@@ -47,7 +47,7 @@ func (m Model) Check(rnd *rand.Rand, r kv.Reader, prefix string) error {
 		want, ok := m[k]
 		got, err := r.Get([]byte(k))
 		if ok != (err == nil) || string(got) != want {
-			return fmt.Errorf("Get %q: %.40q, %v; the model has %.40q, %v", k, got, err, want, ok)
+			return fmt.Errorf("key %q: %.40q, %v; the model has %.40q, %v", k, got, err, want, ok)
 		}
 	}
 	return m.compare(r, kv.Prefix([]byte(prefix)))
@@ -142,7 +142,7 @@ func (m *Model) Play(rnd *rand.Rand, e kv.Engine, prefix string, n int) error {
 			return fmt.Errorf("transaction %d: %w", i, err)
 		}
 		if err := e.View(ctx, func(r kv.Reader) error { return m.Check(rnd, r, prefix) }); err != nil {
-			return fmt.Errorf("View after transaction %d: %w", i, err)
+			return fmt.Errorf("view after transaction %d: %w", i, err)
 		}
 	}
 	return nil
