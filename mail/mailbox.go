@@ -325,25 +325,27 @@ func inherit(tx *storage.Tx, parent, id ID) error {
 
 // SetUses replaces a mailbox's special uses. BadUse when another mailbox has one.
 func (a *Account) SetUses(ctx context.Context, id ID, uses ...imap.MailboxAttr) error {
+	return a.update(ctx, func(tx *storage.Tx) error { return a.setUses(tx, id, uses) })
+}
+
+func (a *Account) setUses(tx *storage.Tx, id ID, uses []imap.MailboxAttr) error {
 	u, err := useBits(uses)
 	if err != nil {
 		return err
 	}
-	return a.update(ctx, func(tx *storage.Tx) error {
-		c, err := a.allow(&tx.View, id, storage.Remove)
-		if err != nil {
-			return err
-		}
-		s, err := settingsOf(c)
-		if err != nil || s.uses == u {
-			return err
-		}
-		if err := freeUses(tx, u, id); err != nil {
-			return err
-		}
-		s.uses = u
-		return tx.SetData(id, s.encode())
-	})
+	c, err := a.allow(&tx.View, id, storage.Remove)
+	if err != nil {
+		return err
+	}
+	s, err := settingsOf(c)
+	if err != nil || s.uses == u {
+		return err
+	}
+	if err := freeUses(tx, u, id); err != nil {
+		return err
+	}
+	s.uses = u
+	return tx.SetData(id, s.encode())
 }
 
 // Delete deletes a mailbox with its messages, but not those below it. INBOX is

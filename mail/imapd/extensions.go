@@ -10,6 +10,7 @@ func extensions() []*extension {
 		&statusSize, &objectID, &saveDate, &preview, &quota, &unauthenticate,
 		&condstore, &qresync,
 		&acl, &listMyRights,
+		&metadata, &listMetadata,
 		&compress,
 	}
 }

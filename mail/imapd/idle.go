@@ -54,6 +54,7 @@ func (c *session) idleNews(wake <-chan struct{}) error {
 			if err := c.view.update(true); err != nil {
 				return err
 			}
+			c.noteMetadata(true)
 		}
 		wait := time.Until(end)
 		if c.view != nil && !quiet {

@@ -39,6 +39,9 @@ var kinds = map[error]reply{
 	mail.BadUse:          {"NO", "USEATTR", "Not a special use that the mailbox can have"},
 	mail.HasChildren:     {"NO", "HASCHILDREN", "The mailbox has others below it"},
 	mail.TooManyKeywords: {"NO", "LIMIT", "The mailbox has too many keywords"},
+	mail.TooManyEntries:  {"NO", "METADATA TOOMANY", "Too many entries"},
+	mail.LargeEntry:      {"NO", "METADATA MAXSIZE 65536", "The value is too large"},
+	mail.BadEntry:        {"BAD", "", "Not the name of an entry"},
 	mail.Reserved:        {"NO", "CANNOT", "The name is reserved"},
 	blob.TooLarge:        {"NO", "TOOBIG", "The message is too large"},
 	account.Denied:       {"NO", "AUTHENTICATIONFAILED", "Wrong name or password"},
@@ -161,6 +164,9 @@ func oneLine(s string) string {
 
 // news lets the view tell what has changed, as far as the command allows.
 func (c *session) news() error {
+	if c.has(metadataOn) {
+		defer c.noteMetadata(true)
+	}
 	if c.view == nil || c.cmd == nil || c.cmd.numbers == silent {
 		return nil
 	}

@@ -27,6 +27,7 @@ type session struct {
 	own     *mail.Account // the user's own mailboxes
 	view    *view         // the selected mailbox
 	enabled enabledSet
+	meta    *metaState // metadata that were told of (RFC 5464)
 
 	tag     string   // of the command under way
 	cmd     *command // the command under way
@@ -45,6 +46,7 @@ const (
 	qresyncOn                          // RFC 7162 §3.2
 	utf8On                             // RFC 6855
 	rev2On                             // RFC 9051
+	metadataOn                         // RFC 5464
 )
 
 func (c *session) has(e enabledSet) bool { return c.enabled&e != 0 }
@@ -62,7 +64,7 @@ func newSession(s *Server, nc *conn.Conn) *session {
 // begun puts the session into its first state: what a client may send before the login is little.
 func (c *session) begun() {
 	cfg := &c.server.cfg
-	c.state, c.began, c.count, c.enabled, c.user, c.own = greeted, time.Now(), 0, 0, nil, nil
+	c.state, c.began, c.count, c.enabled, c.user, c.own, c.meta = greeted, time.Now(), 0, 0, nil, nil, nil
 	limits := wire.DefaultLimits()
 	limits.Line, limits.Literal, limits.Skip = 8192, 4096, 1<<20
 	limits.Depth, limits.Set, limits.List = cfg.MaxDepth, cfg.MaxSet, cfg.MaxList
