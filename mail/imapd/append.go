@@ -102,7 +102,12 @@ func (a *appending) message(r *wire.Reader) error {
 	if r.Err() != nil {
 		return r.Err()
 	}
-	if !r.IsLiteral() {
+	utf8 := a.c.server.reg.has("UTF8=ACCEPT") && r.TryWord("UTF8") // UTF8 (~{n}…), RFC 6855 §4
+	if utf8 {
+		r.SP()
+		r.Take('(')
+	}
+	if r.Err() == nil && (!r.IsLiteral() || utf8 && r.Peek() != '~') {
 		return bad("Expected a literal")
 	}
 	limit := a.c.server.cfg.MaxAppend
@@ -110,7 +115,7 @@ func (a *appending) message(r *wire.Reader) error {
 	if r.Err() != nil {
 		return r.Err()
 	}
-	if lit.Binary && !a.c.server.reg.has("BINARY") {
+	if lit.Binary && !utf8 && !a.c.server.reg.has("BINARY") {
 		return bad("literal8 is not taken")
 	}
 	spool, err := a.c.server.store.Storage().Blobs().Spool(a.c.Context(), limit)
@@ -118,6 +123,9 @@ func (a *appending) message(r *wire.Reader) error {
 		return err
 	}
 	r.Body(lit, spool)
+	if utf8 {
+		r.Take(')')
+	}
 	if r.Err() != nil {
 		spool.Release()
 		return r.Err()

@@ -3,7 +3,7 @@ package imapd
 // extensions is the table of contents: all that this server speaks.
 func extensions() []*extension {
 	return []*extension{
-		&base, &startTLS, &saslir, &literalPlus, &literalMinus, &id, &enable,
+		&base, &rev2, &startTLS, &saslir, &literalPlus, &literalMinus, &id, &enable,
 		&idle, &namespace, &children, &listExtended, &listStatus, &specialUse, &createSpecialUse,
 		&unselect, &uidplus, &move, &multiAppend, &replace, &appendLimit, &binary,
 		&esearch, &searchRes, &partial, &within, &sorting, &sortDisplay, &esort, &threading, &i18nLevel,
@@ -11,6 +11,6 @@ func extensions() []*extension {
 		&condstore, &qresync,
 		&acl, &listMyRights,
 		&metadata, &listMetadata,
-		&compress,
+		&compress, &utf8Accept,
 	}
 }

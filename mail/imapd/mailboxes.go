@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -47,6 +48,11 @@ func (c *session) create(r *wire.Reader) error {
 	m, err := account.Create(c.Context(), local, a.uses...)
 	if err != nil {
 		return err
+	}
+	if given := strings.TrimSuffix(r.Given(), "/"); c.has(rev2On) && given != c.canonical(name) {
+		if err := c.tellName(name, given); err != nil {
+			return err
+		}
 	}
 	return c.done(c.created(m))
 }

@@ -28,6 +28,9 @@ func errCharset() error {
 // keys reads CHARSET and all keys to the end of the command.
 func (p *searchParser) keys(r *wire.Reader) mail.Criteria {
 	if r.TryWord("CHARSET") {
+		if p.c.has(utf8On) {
+			r.Fail("CHARSET has no place beside UTF8=ACCEPT") // RFC 6855 §3
+		}
 		r.SP()
 		p.useCharset(r.AString())
 		r.SP()

@@ -10,6 +10,8 @@ import (
 
 // selectArgs is what a SELECT asks for.
 type selectArgs struct {
+	name      string // of the mailbox, and as the client wrote it
+	given     string
 	readOnly  bool
 	condstore bool
 	known     *knownState // QRESYNC (RFC 7162 §3.2.5)
@@ -23,6 +25,7 @@ func (c *session) selectMailbox(r *wire.Reader, readOnly bool) error {
 	a := &selectArgs{readOnly: readOnly}
 	r.SP()
 	name := r.Mailbox()
+	a.name, a.given = name, r.Given()
 	if r.Err() == nil && r.Try(' ') {
 		r.List(func() {
 			word := r.Keyword()

@@ -45,7 +45,7 @@ func (c *session) readStatusItems(r *wire.Reader) []string {
 	var items []string
 	r.List(func() {
 		name := r.Keyword()
-		if c.server.reg.statusItems[name] == nil {
+		if c.server.reg.statusItems[name] == nil || name == "RECENT" && c.has(rev2On) {
 			r.Fail("Unknown STATUS item %s", name)
 		}
 		if name == "HIGHESTMODSEQ" {

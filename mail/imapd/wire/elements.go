@@ -36,6 +36,7 @@ func (r *Reader) name(s string) string {
 			s = u
 		}
 	}
+	r.given = s
 	if !utf8.ValidString(s) {
 		r.Fail("A mailbox name is neither modified UTF-7 nor UTF-8")
 		return ""
@@ -46,6 +47,9 @@ func (r *Reader) name(s string) string {
 	}
 	return CanonicalName(norm.NFC.String(s))
 }
+
+// Given is the last mailbox name that was read, as the client wrote it, in UTF-8.
+func (r *Reader) Given() string { return r.given }
 
 // CanonicalName writes INBOX, alone or as the first part of a name, in capitals.
 func CanonicalName(s string) string {

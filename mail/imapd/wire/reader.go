@@ -70,6 +70,7 @@ type Reader struct {
 	used  int64 // of Limits.Command
 	depth int
 	err   error
+	given string
 	late  bool // a literal's header was read, its bytes were not
 }
 
