@@ -92,7 +92,7 @@ func (x *checker) leads(key []byte, e *Entry, what string) {
 
 // object checks the object itself against its row and its entry in the time index.
 func (x *checker) object(ctx context.Context, e *Entry, value []byte) {
-	raw, err := peek(ctx, x.v, x.blobs, e.Object)
+	raw, err := Peek(ctx, x.v, x.blobs, e.Object)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return

@@ -2,6 +2,7 @@ package calendar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,25 +129,29 @@ func (o *Object) store(tx *storage.Tx) (storage.ObjectID, error) {
 
 // Data returns an object's octets.
 func Data(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
-	raw, err := peek(ctx, v, blobs, o)
+	raw, err := Peek(ctx, v, blobs, o)
 	return slices.Clone(raw), err
 }
 
-// peek is Data without a copy: valid until the View ends, and not to be changed.
-func peek(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
+// Peek is Data without a copy: valid until the View ends, and not to be changed.
+func Peek(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
+	raw, err := v.PeekFacet(o, bodyFacet)
+	if !errors.Is(err, storage.NotFound) {
+		return raw, err
+	}
 	ref, err := v.Blob(o)
 	if err != nil {
 		return nil, err
 	}
 	if ref.IsZero() {
-		return v.PeekFacet(o, bodyFacet)
+		return nil, fmt.Errorf("body of object %d: %w", o, storage.NotFound)
 	}
 	body, err := blobs.Open(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	raw := make([]byte, ref.Size)
+	raw = make([]byte, ref.Size)
 	if _, err := body.ReadAt(raw, 0); err != nil && ref.Size > 0 {
 		return nil, fmt.Errorf("body of a calendar object: %w", err)
 	}

@@ -63,7 +63,7 @@ func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.Co
 			yield(nil, err)
 			return
 		}
-		read := func(o storage.ObjectID) ([]byte, error) { return peek(ctx, v, blobs, o) }
+		read := func(o storage.ObjectID) ([]byte, error) { return Peek(ctx, v, blobs, o) }
 		// try yields a row when it matches; false ends the query.
 		try := func(row storage.Row, certain bool) bool {
 			if err := ctx.Err(); err != nil {
@@ -154,7 +154,7 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			raw, err := peek(ctx, v, blobs, table.At(pos).Object)
+			raw, err := Peek(ctx, v, blobs, table.At(pos).Object)
 			if err != nil {
 				return nil, err
 			}

@@ -34,6 +34,11 @@ func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 		return Delta{}, err
 	}
 	d := Delta{Modseq: c.Modseq, More: c.More}
+	if len(c.Changed) > 4 { // all rows in memory: one by one they cost a page each
+		if _, err := v.Table(id); err != nil {
+			return Delta{}, err
+		}
+	}
 	for _, n := range c.Changed {
 		row, err := v.Row(id, n)
 		if errors.Is(err, storage.NotFound) {

@@ -8,14 +8,15 @@ import (
 	"fmt"
 
 	"atrium/contacts/card"
+	"atrium/contacts/query"
 	"atrium/storage"
 	"atrium/storage/blob"
 	"atrium/storage/kv"
 )
 
 // Check proves what storage's own check cannot know of an account's address
-// books: rows read, each row's name and UID are in the index, and the index has
-// nothing else. With deep each card's octets are held against its ETag and size.
+// books: rows read, each row's name, UID and digest are in the index, and the index has
+// nothing else. With deep each card's octets are held against its ETag, size and digest.
 func Check(ctx context.Context, v *storage.View, blobs blob.Store, deep bool, report func(storage.Problem)) error {
 	colls, err := v.Collections(Schema.Code)
 	if err != nil {
@@ -61,10 +62,15 @@ func checkBook(ctx context.Context, v *storage.View, blobs blob.Store, deep bool
 		if e.UID != "" {
 			leads(uidKey(e.UID), &e, "UID")
 		}
+		digest, ok := left[string(digestKey(e.Num))]
+		if !ok {
+			say("card %q: it has no digest", e.Name)
+		}
+		delete(left, string(digestKey(e.Num)))
 		if !deep {
 			continue
 		}
-		if err := checkCard(ctx, v, blobs, &e); errors.Is(err, context.Canceled) {
+		if err := checkCard(ctx, v, blobs, &e, digest); errors.Is(err, context.Canceled) {
 			return err
 		} else if err != nil {
 			say("card %q: %v", e.Name, err)
@@ -80,8 +86,8 @@ func checkBook(ctx context.Context, v *storage.View, blobs blob.Store, deep bool
 	return nil
 }
 
-// checkCard holds a card against its row.
-func checkCard(ctx context.Context, v *storage.View, blobs blob.Store, e *Entry) error {
+// checkCard holds a card against its row and its digest.
+func checkCard(ctx context.Context, v *storage.View, blobs blob.Store, e *Entry, digest []byte) error {
 	raw, err := Data(ctx, v, blobs, e.Object)
 	if err != nil {
 		return err
@@ -94,6 +100,9 @@ func checkCard(ctx context.Context, v *storage.View, blobs blob.Store, e *Entry)
 	c, err := card.Parse(raw, l)
 	if err == nil && c.UID() != e.UID {
 		err = fmt.Errorf("its UID is %.60q, the index has %.60q: %w", c.UID(), e.UID, storage.Corrupt)
+	}
+	if err == nil && len(digest) > 0 && !bytes.Equal(digest, query.Digest(c)) {
+		err = fmt.Errorf("its digest is not made of it: %w", storage.Corrupt)
 	}
 	return err
 }

@@ -25,6 +25,12 @@ func TestCheck(t *testing.T) {
 		{"which does not have it", func(tx *storage.Tx, id storage.CollectionID, e Entry) error {
 			return tx.SetIndex(id, nameKey("another.vcf"), numValue(e.Num))
 		}},
+		{"has no digest", func(tx *storage.Tx, id storage.CollectionID, e Entry) error {
+			return tx.SetIndex(id, digestKey(e.Num), nil)
+		}},
+		{"not made of it", func(tx *storage.Tx, id storage.CollectionID, e Entry) error {
+			return tx.SetIndex(id, digestKey(e.Num), []byte{1})
+		}},
 		{"not those that its ETag names", func(tx *storage.Tx, id storage.CollectionID, e Entry) error {
 			o, err := tx.NewObject(storage.Object{Facets: map[byte][]byte{rawFacet: []byte("BEGIN:VCARD")}})
 			if err != nil {

@@ -10,15 +10,13 @@ import (
 	"time"
 
 	"atrium/contacts/card"
+	"atrium/contacts/query"
 	"atrium/storage"
 	"atrium/storage/blob"
 )
 
-// Facets of a card's object.
-const (
-	rawFacet    byte = 1 // the octets, when they are not in the blob store
-	digestFacet byte = 2 // the card without photos, when that is much less
-)
+// rawFacet is the facet with a card's octets, when they are not in the blob store.
+const rawFacet byte = 1
 
 // inline is the size up to which a card's octets are a facet.
 const inline = 64 << 10
@@ -86,13 +84,14 @@ type Object struct {
 	UID  string
 	ETag string
 
+	digest []byte // for filters
 	ref    blob.Ref
 	spool  blob.Spool
 	facets map[byte][]byte
 }
 
-// bulky are the properties that make a card large and that filters hardly ever ask for.
-var bulky = []string{"PHOTO", "LOGO", "SOUND", "KEY"}
+// maxDigest bounds what of a card is kept for filters, in bytes; of a larger one the card is read.
+const maxDigest = 16 << 10
 
 // Prepare parses and validates a card, files its body when that is too large
 // to live inline, and computes what the row will hold. It keeps raw. Call
@@ -106,8 +105,8 @@ func Prepare(ctx context.Context, blobs blob.Store, raw []byte, opts Options) (*
 	if len(o.UID) > 2000 {
 		return nil, &card.Error{Condition: card.ValidData, Detail: fmt.Sprintf("UID of %d bytes", len(o.UID))}
 	}
-	if d := digest(c); len(d) < len(raw)/2 {
-		o.facets[digestFacet] = d
+	if o.digest = query.Digest(c); len(o.digest) > maxDigest {
+		o.digest = []byte{}
 	}
 	if len(raw) <= inline {
 		o.facets[rawFacet] = raw
@@ -124,16 +123,6 @@ func Prepare(ctx context.Context, blobs blob.Store, raw []byte, opts Options) (*
 		return nil, err
 	}
 	return o, nil
-}
-
-func digest(c *card.Card) []byte {
-	keep := map[string]bool{}
-	for i := range c.Props {
-		if n := c.Props[i].Name; !slices.Contains(bulky, n) {
-			keep[n] = true
-		}
-	}
-	return c.Select(keep, nil)
 }
 
 // Release lets go of what Prepare filed and Put did not use.
@@ -200,12 +189,12 @@ func Put(tx *storage.Tx, id storage.CollectionID, name string, o *Object, cond C
 		return e, false, err
 	}
 	e = Entry{Object: obj, Name: name, UID: o.UID, ETag: o.ETag, Size: int64(len(o.Raw)), Modified: time.Now().UTC().Truncate(time.Second)}
-	e, err = place(tx, id, e, old)
+	e, err = place(tx, id, e, old, o.digest)
 	return e, old == nil, err
 }
 
 // place gives an entry's name in an address book to it, in place of old if any.
-func place(tx *storage.Tx, id storage.CollectionID, e Entry, old *Entry) (Entry, error) {
+func place(tx *storage.Tx, id storage.CollectionID, e Entry, old *Entry, digest []byte) (Entry, error) {
 	if e.Name == "" || len(e.Name) > longest {
 		return e, fmt.Errorf("name of %d bytes: %w", len(e.Name), storage.Invalid)
 	}
@@ -242,6 +231,9 @@ func place(tx *storage.Tx, id storage.CollectionID, e Entry, old *Entry) (Entry,
 		if err := tx.SetIndex(id, nameKey(e.Name), numValue(e.Num)); err != nil {
 			return e, err
 		}
+	}
+	if err := tx.SetIndex(id, digestKey(e.Num), digest); err != nil {
+		return e, err
 	}
 	if e.UID == "" {
 		return e, nil
@@ -282,6 +274,9 @@ func remove(tx *storage.Tx, id storage.CollectionID, e *Entry) error {
 			return err
 		}
 	}
+	if err := tx.SetIndex(id, digestKey(e.Num), nil); err != nil {
+		return err
+	}
 	return tx.Remove(id, e.Num, []byte(e.Name))
 }
 
@@ -319,6 +314,10 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 	if err != nil {
 		return e, false, err
 	}
+	digest, err := tx.Index(from, digestKey(src.Num))
+	if err != nil && !errors.Is(err, storage.NotFound) {
+		return e, false, err
+	}
 	if move { // first, so that the UID is free in the same address book
 		if err := remove(tx, from, src); err != nil {
 			return e, false, err
@@ -326,7 +325,7 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 	}
 	e = *src
 	e.Name, e.Num = as, 0
-	if e, err = place(tx, to, e, dst); err != nil {
+	if e, err = place(tx, to, e, dst, digest); err != nil {
 		return e, false, err
 	}
 	for _, p := range props {

@@ -237,7 +237,7 @@ func TestQueryReadsDigests(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				if !strings.Contains(string(x.Data()), "PHOTO") {
+				if raw, err := x.Data(); err != nil || !strings.Contains(string(raw), "PHOTO") {
 					t.Error("a match lacks its photo")
 				}
 				n++
@@ -251,6 +251,20 @@ func TestQueryReadsDigests(t *testing.T) {
 	}
 	if n := find("PHOTO", "QUJD"); n != 30 {
 		t.Errorf("%d found by photo", n)
+	}
+	s.Update(context.Background(), 1, func(tx *storage.Tx) error { // cards without digests are found too
+		for _, n := range []storage.Num{1, 11, 12, 30} {
+			if err := tx.SetIndex(m.id, digestKey(n), nil); err != nil {
+				return err
+			}
+		}
+		return tx.SetIndex(m.id, digestKey(13), []byte{})
+	})
+	if n := find("FN", "person 1"); n != 10 {
+		t.Errorf("%d found by name without digests", n)
+	}
+	if n := find("FN", "person"); n != 30 {
+		t.Errorf("%d found without digests", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package contacts
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -12,11 +13,18 @@ import (
 	"atrium/contacts/query"
 	"atrium/storage"
 	"atrium/storage/blob"
+	"atrium/storage/kv"
 )
 
 // Data returns a card's octets.
 func Data(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
-	raw, err := v.Facet(o, rawFacet)
+	raw, err := Peek(ctx, v, blobs, o)
+	return bytes.Clone(raw), err
+}
+
+// Peek is Data without a copy: valid until the View ends, and not to be changed.
+func Peek(ctx context.Context, v *storage.View, blobs blob.Store, o storage.ObjectID) ([]byte, error) {
+	raw, err := v.PeekFacet(o, rawFacet)
 	if !errors.Is(err, storage.NotFound) {
 		return raw, err
 	}
@@ -52,6 +60,11 @@ func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 		return Delta{Modseq: c.Modseq}, err
 	}
 	d := Delta{Modseq: c.Modseq, More: c.More}
+	if len(c.Changed) > 4 { // all rows in memory: one by one they cost a page each
+		if _, err := v.Table(id); err != nil {
+			return Delta{}, err
+		}
+	}
 	for _, n := range c.Changed {
 		r, err := v.Row(id, n)
 		if errors.Is(err, storage.NotFound) {
@@ -81,18 +94,39 @@ func Changes(v *storage.View, id storage.CollectionID, since uint64, limit int) 
 	return d, nil
 }
 
-// Match is an entry that Query found.
+// Match is an entry that Query found. Its data can be read only while the View lasts.
 type Match struct {
 	Entry
+	read func(storage.ObjectID) ([]byte, error)
 	raw  []byte
 	card *card.Card
 }
 
-// Data returns the card's octets.
-func (m *Match) Data() []byte { return m.raw }
+// Data returns the card's octets, not to be changed.
+func (m *Match) Data() ([]byte, error) {
+	if m.raw == nil {
+		raw, err := m.read(m.Object)
+		if err != nil {
+			return nil, fmt.Errorf("card %q: %w", m.Name, err)
+		}
+		m.raw = raw
+	}
+	return m.raw, nil
+}
 
 // Card returns the parsed card.
-func (m *Match) Card() *card.Card { return m.card }
+func (m *Match) Card() (*card.Card, error) {
+	if m.card == nil {
+		raw, err := m.Data()
+		if err != nil {
+			return nil, err
+		}
+		if m.card, err = card.Parse(raw, card.Limits{}); err != nil {
+			return nil, fmt.Errorf("stored card %q: %w", m.Name, err)
+		}
+	}
+	return m.card, nil
+}
 
 // Query yields the cards that match a filter, by Num ascending. A failure is
 // yielded once, as the last.
@@ -107,49 +141,87 @@ func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.Co
 			yield(nil, err)
 			return
 		}
-		whole := slices.ContainsFunc(bulky, f.Needs)
-		for e := range Entries(t) {
-			if err := ctx.Err(); err != nil {
-				yield(nil, err)
-				return
-			}
-			m, err := try(ctx, v, blobs, e, f, whole)
-			if m == nil && err == nil {
+		s := search{ctx: ctx, f: f, t: t, yield: yield, read: func(o storage.ObjectID) ([]byte, error) { return Peek(ctx, v, blobs, o) }}
+		if len(f.Props) == 0 {
+			s.until(t.Next(), true)
+			return
+		}
+		// Digests and rows come in the same order; a row without a digest is looked at itself.
+		m := f.Matcher()
+		r := kv.Prefix([]byte{digestTag})
+		for k, digest := range v.ScanIndex(id, r) {
+			if len(k) != 5 {
 				continue
 			}
-			if !yield(m, err) || err != nil {
+			n := storage.Num(binary.BigEndian.Uint32(k[1:]))
+			match, sure := m.Digest(digest)
+			if !s.until(n, false) || !s.row(n, match, sure) {
 				return
 			}
 		}
+		s.until(t.Next(), false)
 	}
 }
 
-// try returns a Match when an entry matches. Where it can it reads the digest alone.
-func try(ctx context.Context, v *storage.View, blobs blob.Store, e Entry, f *query.Filter, whole bool) (*Match, error) {
-	if !whole && len(f.Props) > 0 {
-		small, err := v.PeekFacet(e.Object, digestFacet)
-		if errors.Is(err, storage.NotFound) {
-			small, err = v.PeekFacet(e.Object, rawFacet)
+// search walks over the rows of a table for Query.
+type search struct {
+	ctx   context.Context
+	f     *query.Filter
+	t     *storage.Table
+	pos   int
+	read  func(storage.ObjectID) ([]byte, error)
+	yield func(*Match, error) bool
+	count int
+}
+
+// until looks at the rows before n: all match when sure. False ends the search.
+func (s *search) until(n storage.Num, sure bool) bool {
+	for s.pos < s.t.Len() {
+		row := s.t.At(s.pos)
+		if row.Num >= n {
+			break
 		}
-		if err == nil {
-			c, err := card.Parse(small, card.Limits{})
-			if err == nil && !f.Match(c) {
-				return nil, nil
-			}
-		} else if !errors.Is(err, storage.NotFound) {
-			return nil, err
+		s.pos++
+		if !s.try(&row, sure) {
+			return false
 		}
 	}
-	raw, err := Data(ctx, v, blobs, e.Object)
+	return true
+}
+
+// row is the row of a digest, if it is still there.
+func (s *search) row(n storage.Num, match, sure bool) bool {
+	if s.pos >= s.t.Len() {
+		return true
+	}
+	row := s.t.At(s.pos)
+	if row.Num != n {
+		return true
+	}
+	s.pos++
+	if s.count++; s.count%256 == 0 && s.ctx.Err() != nil {
+		s.yield(nil, s.ctx.Err())
+		return false
+	}
+	return sure && !match || s.try(&row, sure)
+}
+
+// try yields a row that matches.
+func (s *search) try(row *storage.Row, sure bool) bool {
+	e, err := entryOf(row)
 	if err != nil {
-		return nil, err
+		return true // atrium check names it; the others are to be had
 	}
-	c, err := card.Parse(raw, card.Limits{})
-	if err != nil {
-		return nil, fmt.Errorf("stored card %q: %w", e.Name, err)
+	m := &Match{Entry: e, read: s.read}
+	if !sure {
+		c, err := m.Card()
+		if err != nil {
+			s.yield(nil, err)
+			return false
+		}
+		if !s.f.Match(c) {
+			return true
+		}
 	}
-	if !f.Match(c) {
-		return nil, nil
-	}
-	return &Match{Entry: e, raw: raw, card: c}, nil
+	return s.yield(m, nil)
 }

@@ -86,8 +86,8 @@ func etagOf(raw []byte) string {
 	return hex.EncodeToString(sum[:etagLen])
 }
 
-// Keys of the index: a name and a UID lead to a row. What is too long for a key
-// is there by its hash.
+// Keys of the index: a name and a UID lead to a row, a row's number to the digest that
+// filters look at. What is too long for a key is there by its hash.
 const longest = 800
 
 func indexKey(kind byte, s string) []byte {
@@ -100,5 +100,12 @@ func indexKey(kind byte, s string) []byte {
 
 func nameKey(name string) []byte { return indexKey('n', name) }
 func uidKey(uid string) []byte   { return indexKey('u', uid) }
+
+func digestKey(n storage.Num) []byte {
+	return binary.BigEndian.AppendUint32([]byte{digestTag}, uint32(n))
+}
+
+// digestTag begins the keys of digests.
+const digestTag = 'd'
 
 func numValue(n storage.Num) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }

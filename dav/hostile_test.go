@@ -424,3 +424,37 @@ func TestStrangersLookAlike(t *testing.T) {
 	}
 	call(t, s, "GET", calPath+"stolen.ics", "", "", 404)
 }
+
+// TestStrangeHrefs asks by multiget for what no client should: nothing breaks, and what leads to a
+// member in some other way of writing is found.
+func TestStrangeHrefs(t *testing.T) {
+	s := davtest.New(t)
+	call(t, s, "PROPFIND", "/", "0", "", 207)
+	for _, name := range []string{"a.ics", "a%20b.ics", "%25%23%3F.ics", "%C3%A9.ics", "x%2Fy.ics"} {
+		call(t, s, "PUT", calPath+name, "", strings.ReplaceAll(string(event(1)), "UID:e1", "UID:"+name), 201)
+	}
+	for _, tc := range []struct {
+		href string
+		ok   bool
+	}{
+		{calPath + "a.ics", true}, {calPath + "%61.ics", true}, {calPath + "a.ics?x", true}, {calPath + "a.ics#x", true},
+		{s.URL + calPath + "a.ics", true}, {strings.Replace(calPath, "@", "%40", 1) + "a.ics", true},
+		{calPath + "a%20b.ics", true}, {calPath + "a b.ics", true}, {calPath + "%25%23%3F.ics", true}, {calPath + "%C3%A9.ics", true}, {calPath + "é.ics", true},
+		{calPath + "x%2Fy.ics", true}, {calPath + "x/y.ics", false}, {calPath, false}, {"", false}, {"a.ics", false}, {"?", false}, {"#", false}, {"/", false}, {"//", false},
+		{calPath + "%zz", false}, {calPath + "%00", false}, {calPath + "../tasks/a.ics", false}, {"http://elsewhere" + calPath + "a.ics", false},
+		{"mailto:x", false}, {"/calendars/user2@example.org/calendar/a.ics", false}, {"/calendars/user1@example.org/tasks/a.ics", false},
+		{bookPath + "a.ics", false}, {calPath + strings.Repeat("x", 3000), false},
+	} {
+		// Alone, and after one that was found.
+		for _, before := range []string{"", "<D:href>" + calPath + "a.ics</D:href>"} {
+			_, got := call(t, s, "REPORT", calPath, "1", `<C:calendar-multiget xmlns:C="`+calNS+`" xmlns:D="DAV:"><D:prop><D:getetag/></D:prop>`+before+`<D:href>`+tc.href+`</D:href></C:calendar-multiget>`, 207)
+			n, found := 1, bytes.Count(got, []byte("<D:getetag>"))
+			if before != "" {
+				n, found = 2, found-1
+			}
+			if bytes.Count(got, []byte("<D:response>")) != n || found == 1 != tc.ok {
+				t.Errorf("%.100q: %.600s", tc.href, got)
+			}
+		}
+	}
+}

@@ -26,7 +26,7 @@ func (rq *Request) Multiget(w http.ResponseWriter, r *elem.Reader) error {
 	defer l.Close()
 	for len(hrefs) > 0 {
 		err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
-			g := getter{rq: rq, v: v, l: l}
+			g := getter{rq: rq, v: v, l: l, many: len(hrefs) > 4}
 			for len(hrefs) > 0 && !l.Full() {
 				if err := g.get(hrefs[0]); err != nil {
 					return err
@@ -53,6 +53,7 @@ type getter struct {
 	v  *storage.View
 	l  *Listing
 
+	many   bool      // there are many hrefs
 	prefix string    // of the hrefs in parent, as they are sent
 	parent *Resource // the collection of the last href
 }
@@ -65,7 +66,7 @@ func (g *getter) get(href string) error {
 	switch {
 	case err == nil:
 		return g.l.Resource(g.v, r)
-	case errors.Is(err, storage.NotFound), errors.Is(err, storage.Forbidden), errors.As(err, &e) && e.Status < 500:
+	case errors.Is(err, storage.NotFound), errors.Is(err, storage.Forbidden), errors.As(err, &e) && e.Status != http.StatusInternalServerError:
 		g.l.Status(href, http.StatusNotFound)
 		return nil
 	}
@@ -77,7 +78,7 @@ func (g *getter) find(href string) (*Resource, error) {
 	if at < 0 {
 		return nil, errNowhere
 	}
-	if g.parent != nil && href[:at+1] == g.prefix {
+	if g.prefix != "" && href[:at+1] == g.prefix && !strings.ContainsAny(href[at:], "?#") {
 		name, err := url.PathUnescape(href[at+1:])
 		if err != nil {
 			return nil, errNowhere
@@ -102,8 +103,14 @@ func (g *getter) find(href string) (*Resource, error) {
 	if err := parent.need(storage.Read); err != nil {
 		return nil, err
 	}
+	g.prefix, g.parent = "", parent
 	if !strings.ContainsAny(href, "?#") {
-		g.prefix, g.parent = href[:at+1], parent
+		g.prefix = href[:at+1]
+	}
+	if g.many { // all rows in memory: one by one they cost a page each
+		if _, err := g.v.Table(parent.Collection.ID); err != nil {
+			return nil, err
+		}
 	}
 	return g.member(name, href)
 }

@@ -89,14 +89,6 @@ func (f *Filter) Validate() error {
 	return nil
 }
 
-// Needs tells whether the filter looks at a property of that (upper-case) name.
-func (f *Filter) Needs(name string) bool {
-	return slices.ContainsFunc(f.Props, func(p PropFilter) bool {
-		_, n := p.split()
-		return strings.EqualFold(n, name)
-	})
-}
-
 // Match tells whether a card matches.
 func (f *Filter) Match(c *card.Card) bool {
 	if len(f.Props) == 0 {
@@ -122,10 +114,11 @@ func (p *PropFilter) split() (group, name string) {
 // tests, whether there is one (RFC 6352 §10.5.1).
 func (p *PropFilter) match(c *card.Card) bool {
 	group, name := p.split()
+	name = strings.ToUpper(name)
 	found := false
 	for i := range c.Props {
 		x := &c.Props[i]
-		if !strings.EqualFold(x.Name, name) || group != "" && !strings.EqualFold(x.Group, group) {
+		if x.Name != name || group != "" && !strings.EqualFold(x.Group, group) {
 			continue
 		}
 		if p.IsNotDefined {
@@ -176,11 +169,16 @@ func (f *ParamFilter) match(x *card.Prop) bool {
 	return f.IsNotDefined
 }
 
-func (t *TextMatch) match(value string) bool {
-	c := t.Collation
-	if c == "" || c == "default" {
-		c = "i;unicode-casemap"
+// collation is the one that counts, RFC 6352 §10.5.4.
+func (t *TextMatch) collation() string {
+	if t.Collation == "" || t.Collation == "default" {
+		return "i;unicode-casemap"
 	}
+	return t.Collation
+}
+
+func (t *TextMatch) match(value string) bool {
+	c := t.collation()
 	value, text := fold(c, value), fold(c, t.Text)
 	var ok bool
 	switch t.Type {

@@ -50,6 +50,9 @@ func TestMatch(t *testing.T) {
 		if got := tc.f.Match(c); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
+		if got, sure := tc.f.Matcher().Digest(Digest(c)); got != tc.want || !sure {
+			t.Errorf("%s: the digest says %v, %v", tc.name, got, sure)
+		}
 	}
 }
 
@@ -70,6 +73,63 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// same holds what a digest says against what the card says.
+func same(t *testing.T, f *Filter, c *card.Card) {
+	t.Helper()
+	if got, sure := f.Matcher().Digest(Digest(c)); sure && got != f.Match(c) {
+		t.Fatalf("%+v: the digest of %q says %v", f, c.Source, got)
+	}
+}
+
+// TestDigestLeavesOut shows what a digest knows of a photo: that it is there.
+func TestDigestLeavesOut(t *testing.T) {
+	c, err := card.Parse([]byte("BEGIN:VCARD\r\nVERSION:3.0\r\nPHOTO;TYPE=JPEG:QUJD\r\nEND:VCARD\r\n"), card.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		p           PropFilter
+		match, sure bool
+	}{
+		{PropFilter{Name: "photo"}, true, true},
+		{PropFilter{Name: "photo", IsNotDefined: true}, false, true},
+		{PropFilter{Name: "photo", Params: []ParamFilter{{Name: "type", Text: &TextMatch{Text: "jpeg"}}}}, true, true},
+		{PropFilter{Name: "photo", Texts: []TextMatch{{Text: "QUJD"}}}, false, false},
+	} {
+		f := Filter{Props: []PropFilter{tc.p}}
+		if match, sure := f.Matcher().Digest(Digest(c)); match != tc.match || sure != tc.sure {
+			t.Errorf("%+v: %v %v", tc.p, match, sure)
+		}
+	}
+}
+
+// FuzzDigest feeds a Matcher what is no digest.
+func FuzzDigest(f *testing.F) {
+	c, err := card.Parse([]byte(src), card.Limits{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(Digest(c))
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		x := Filter{Props: []PropFilter{{Name: "EMAIL", Texts: []TextMatch{{Text: "x"}}}, {Name: "EMAIL", Params: []ParamFilter{{Name: "TYPE"}}}}}
+		x.Matcher().Digest(b)
+	})
+}
+
+func BenchmarkDigest(b *testing.B) {
+	c, err := card.Parse([]byte(src), card.Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := Digest(c)
+	m := (&Filter{Props: []PropFilter{{Name: "NICKNAME", Texts: []TextMatch{{Text: "nobody"}}}}}).Matcher()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Digest(d)
+	}
+}
+
 func FuzzMatch(f *testing.F) {
 	f.Add("FN", "zoë", "contains", "", "FN:Zoë")
 	f.Fuzz(func(t *testing.T, prop, text, typ, coll, line string) {
@@ -81,6 +141,11 @@ func FuzzMatch(f *testing.F) {
 		if x.Validate() != nil {
 			return
 		}
+		same(t, &x, c)
+		same(t, &Filter{All: true, Props: []PropFilter{
+			{Name: prop, IsNotDefined: true},
+			{Name: prop, All: true, Texts: []TextMatch{{Text: text, Negate: true}}, Params: []ParamFilter{{Name: text}, {Name: "TYPE", Text: &TextMatch{Text: text}}}},
+		}}, c)
 		if c.Prop(prop) == nil && x.Match(c) && prop == "UID" {
 			t.Fatal("a property that is not there matches")
 		}

@@ -204,7 +204,7 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 		if m != nil {
 			b, err = m.Data()
 		} else {
-			b, err = calendar.Data(a.Context(), a.View, f.blobs(), r.Entry.Object)
+			b, err = calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
 		}
 		w.TextBytes(b)
 		return err

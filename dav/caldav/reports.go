@@ -82,7 +82,7 @@ func (f *face) parsed(a *dav.Ask, r *dav.Resource, m *calendar.Match) (*ics.Cale
 	if m != nil {
 		return m.Calendar()
 	}
-	b, err := calendar.Data(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	b, err := calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
 	if err != nil {
 		return nil, err
 	}

@@ -75,10 +75,14 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	var b []byte
 	var c *card.Card
 	var err error
-	if m != nil {
-		b, c = m.Data(), m.Card()
-	} else {
-		b, err = contacts.Data(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	switch {
+	case m == nil:
+		b, err = contacts.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	case sel == nil:
+		b, err = m.Data()
+	default:
+		b = nil
+		c, err = m.Card()
 	}
 	if err != nil || sel == nil {
 		w.TextBytes(b)
