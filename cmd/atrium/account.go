@@ -244,7 +244,14 @@ var operations = map[string]operation{
 	"domain delete": op(func(h *house, ctx context.Context, d account.Domain) (any, error) {
 		return nil, h.dir.DeleteDomain(ctx, d.Name)
 	}),
-	"check": checkStore,
+	"group add":           op(addGroup),
+	"group list":          op(listGroups),
+	"group delete":        op(deleteGroup),
+	"group member add":    op(addMembers),
+	"group member remove": op(removeMembers),
+	"share set":           op(setShare),
+	"share list":          op(listShares),
+	"check":               checkStore,
 }
 
 // addAccount adds an account with its mailboxes, calendars and address book.
