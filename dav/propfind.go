@@ -28,9 +28,8 @@ const (
 )
 
 type wantedProp struct {
-	name  xml.Name
-	start elem.Start
-	args  map[*Property]any
+	name xml.Name
+	args map[*Property]any
 }
 
 // plan is what is wanted of one kind, looked up once a request.
