@@ -16,6 +16,7 @@ type Config struct {
 
 	Idle          time.Duration // how long a session may say nothing (RFC 9051 §5.4: at least 30 minutes)
 	LoginTime     time.Duration // how long a session may go on without logging in
+	Progress      time.Duration // after how long, and then how often, a command under way says so (RFC 9585)
 	LoginCommands int           // commands before a login
 	BadCommands   int           // commands in a row that are not understood, before the session ends
 
@@ -35,7 +36,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		Conn: conn.DefaultConfig(),
-		Idle: 31 * time.Minute, LoginTime: 3 * time.Minute, LoginCommands: 50, BadCommands: 30,
+		Idle: 31 * time.Minute, LoginTime: 3 * time.Minute, Progress: 10 * time.Second, LoginCommands: 50, BadCommands: 30,
 		MaxLine: 64 << 10, MaxLiteral: 1 << 20, MaxAppend: 50 << 20, MaxSet: 20000, MaxDepth: 50, MaxList: 20000,
 		Name: "Atrium",
 	}
@@ -50,6 +51,9 @@ func (c *Config) Validate() (err error) {
 	}
 	if c.LoginTime <= 0 {
 		bad("login_time: %v, a time above 0 is needed", c.LoginTime)
+	}
+	if c.Progress <= 0 {
+		bad("progress: %v, a time above 0 is needed", c.Progress)
 	}
 	for _, n := range []struct {
 		key        string

@@ -1,7 +1,10 @@
 package imapd
 
 import (
+	"context"
 	"errors"
+
+	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
@@ -54,7 +57,11 @@ func (c *session) copy(r *wire.Reader) error {
 		return c.done("")
 	}
 	v := c.view
-	res, err := v.account.Copy(c.Context(), v.box.ID, v.uids(spans), dst, to.ID)
+	var res mail.Copied
+	err = c.long(count(spans), func(ctx context.Context) (err error) {
+		res, err = v.account.Copy(ctx, v.box.ID, v.uids(spans), dst, to.ID)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -77,7 +84,11 @@ func (c *session) expunge() error {
 	if c.view.readOnly {
 		return no("", "The mailbox was opened read-only")
 	}
-	gone, err := c.view.account.Expunge(c.Context(), c.view.box.ID)
+	var gone imap.UIDSet
+	err := c.long(c.view.box.Exists, func(ctx context.Context) (err error) {
+		gone, err = c.view.account.Expunge(ctx, c.view.box.ID)
+		return err
+	})
 	if err != nil {
 		return c.view.lost(err)
 	}

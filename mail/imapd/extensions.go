@@ -10,7 +10,7 @@ func extensions() []*extension {
 		&statusSize, &objectID, &saveDate, &preview, &quota, &unauthenticate,
 		&condstore, &qresync,
 		&acl, &listMyRights,
-		&metadata, &listMetadata,
-		&compress, &utf8Accept,
+		&metadata, &listMetadata, &notify,
+		&compress, &utf8Accept, &uidOnly, &inProgress,
 	}
 }

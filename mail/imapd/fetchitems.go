@@ -18,7 +18,7 @@ var macros = map[string][]string{
 // parseFetch reads what FETCH asks for: items, then modifiers.
 func (c *session) parseFetch(r *wire.Reader) *fetchArgs {
 	a := &fetchArgs{}
-	if c.uid {
+	if c.uid && !c.has(uidOnlyOn) {
 		c.addItem(a, r, "UID")
 	}
 	if r.Peek() == '(' {

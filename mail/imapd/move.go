@@ -1,6 +1,11 @@
 package imapd
 
-import "atrium/mail/imapd/wire"
+import (
+	"context"
+
+	"atrium/mail"
+	"atrium/mail/imapd/wire"
+)
 
 var move = extension{
 	name: "MOVE", rfc: "RFC 6851", what: "COPY and removal in one",
@@ -24,7 +29,11 @@ func (c *session) move(r *wire.Reader) error {
 	if v.readOnly {
 		return no("", "The mailbox was opened read-only")
 	}
-	res, err := v.account.Move(c.Context(), v.box.ID, v.uids(spans), dst, to.ID)
+	var res mail.Copied
+	err = c.long(count(spans), func(ctx context.Context) (err error) {
+		res, err = v.account.Move(ctx, v.box.ID, v.uids(spans), dst, to.ID)
+		return err
+	})
 	if code := c.copyUID(&res); code != "" {
 		c.untagged("OK [%s] Moved", code)
 	}

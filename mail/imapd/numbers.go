@@ -53,8 +53,12 @@ func (v *view) goneBefore(seq uint32) int {
 	return sort.Search(len(v.goneSeq), func(i int) bool { return v.goneSeq[i] >= seq })
 }
 
-// seq is the number of the message with that position and UID.
+// seq is the number of the message with that position and UID; its UID where
+// the client knows no numbers (UIDONLY).
 func (v *view) seq(pos int, uid imap.UID) uint32 {
+	if v.c.has(uidOnlyOn) {
+		return uint32(uid)
+	}
 	if len(v.gone) == 0 {
 		return uint32(pos + 1)
 	}

@@ -60,17 +60,20 @@ func readKnown(c *session, a *selectArgs, r *wire.Reader) {
 			k.uids = r.KnownSet()
 			if r.Peek() == ' ' {
 				r.SP()
-				readMatch(&k, r)
+				readMatch(c, &k, r)
 			}
 		} else {
-			readMatch(&k, r)
+			readMatch(c, &k, r)
 		}
 	}
 	r.Take(')')
 	a.known = &k
 }
 
-func readMatch(k *knownState, r *wire.Reader) {
+func readMatch(c *session, k *knownState, r *wire.Reader) {
+	if c.has(uidOnlyOn) {
+		r.SetErr(errUIDRequired) // RFC 9586 §3.3
+	}
 	r.Take('(')
 	k.matchSeqs = r.KnownSet()
 	r.SP()

@@ -1,6 +1,8 @@
 package imapd
 
 import (
+	"context"
+
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
 )
@@ -138,7 +140,10 @@ func (a *searchArgs) run() (res found, err error) {
 		return res, err
 	}
 	v := a.c.view
-	if err := v.account.Sort(a.c.Context(), v.cur, positions, a.sort); err != nil {
+	err = a.c.long(len(positions), func(ctx context.Context) error {
+		return v.account.Sort(ctx, v.cur, positions, a.sort)
+	})
+	if err != nil {
 		return res, v.lost(err)
 	}
 	for _, pos := range positions {
@@ -157,13 +162,15 @@ func (a *searchArgs) each(fn func(pos int)) error {
 		}
 		late.into[0] = mail.InUIDs{UIDs: v.uids(spans)}
 	}
-	for pos, err := range v.account.Search(a.c.Context(), v.cur, a.criteria) {
-		if err != nil {
-			return v.lost(err)
+	return a.c.long(v.cur.Len(), func(ctx context.Context) error {
+		for pos, err := range v.account.Search(ctx, v.cur, a.criteria) {
+			if err != nil {
+				return v.lost(err)
+			}
+			fn(pos)
 		}
-		fn(pos)
-	}
-	return nil
+		return nil
+	})
 }
 
 func (a *searchArgs) positions() (out []int, err error) {

@@ -80,7 +80,11 @@ func (p *searchParser) key(r *wire.Reader) mail.Criteria {
 		}
 		return and
 	case c == '*' || c >= '0' && c <= '9' || c == '$':
-		return p.set(p.number(r))
+		n := p.number(r)
+		if !n.saved && p.c.has(uidOnlyOn) {
+			r.SetErr(errUIDRequired)
+		}
+		return p.set(n)
 	}
 	name := r.Keyword()
 	key := p.c.server.reg.searchKeys[name]

@@ -96,10 +96,18 @@ func (c *session) writeSelected() error {
 			return err
 		}
 		c.untagged("%d RECENT", n)
+		if c.has(uidOnlyOn) {
+			return c.writeUIDs() // UNSEEN is a number
+		}
 		if err := c.writeUnseen(); err != nil {
 			return err
 		}
 	}
+	return c.writeUIDs()
+}
+
+func (c *session) writeUIDs() error {
+	v := c.view
 	c.untagged("OK [UIDVALIDITY %d] UIDs valid", v.box.UIDValidity)
 	c.untagged("OK [UIDNEXT %d] Predicted next UID", v.box.UIDNext)
 	return nil

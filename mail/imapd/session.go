@@ -27,6 +27,7 @@ type session struct {
 	own     *mail.Account // the user's own mailboxes
 	view    *view         // the selected mailbox
 	enabled enabledSet
+	notify  *notifying // news of all mailboxes (RFC 5465); nil: none
 	meta    *metaState // metadata that were told of (RFC 5464)
 
 	tag     string   // of the command under way
@@ -47,6 +48,7 @@ const (
 	utf8On                             // RFC 6855
 	rev2On                             // RFC 9051
 	metadataOn                         // RFC 5464
+	uidOnlyOn                          // RFC 9586
 )
 
 func (c *session) has(e enabledSet) bool { return c.enabled&e != 0 }
@@ -64,6 +66,7 @@ func newSession(s *Server, nc *conn.Conn) *session {
 // begun puts the session into its first state: what a client may send before the login is little.
 func (c *session) begun() {
 	cfg := &c.server.cfg
+	c.stopNotify()
 	c.state, c.began, c.count, c.enabled, c.user, c.own, c.meta = greeted, time.Now(), 0, 0, nil, nil, nil
 	limits := wire.DefaultLimits()
 	limits.Line, limits.Literal, limits.Skip = 8192, 4096, 1<<20
@@ -102,6 +105,7 @@ func (c *session) serve() {
 
 // leave ends what a session holds.
 func (c *session) leave() {
+	c.stopNotify()
 	if c.view != nil {
 		c.view = nil
 	}
@@ -142,13 +146,13 @@ func (c *session) await() error {
 		return c.Wait(nil, left)
 	}
 	if c.view != nil {
-		err := c.Wait(nil, restAfter)
+		err := c.waitNotify(restAfter)
 		if !errors.Is(err, conn.TimedOut) {
 			return err
 		}
 		c.view.rest()
 	}
-	return c.Wait(nil, c.server.cfg.Idle)
+	return c.waitNotify(c.server.cfg.Idle)
 }
 
 // farewell says why the session ends.
@@ -214,6 +218,9 @@ func (c *session) command() error {
 		return c.fail(bad("Unknown command %s", name))
 	case c.cmd.in&c.state == 0:
 		return c.fail(bad("%s", wrongState(c.cmd.in, c.state)))
+	}
+	if c.has(uidOnlyOn) && usesNumbers[c.cmd.name] {
+		return c.fail(errUIDRequired)
 	}
 	if c.state == greeted {
 		if c.count++; c.count > c.server.cfg.LoginCommands {

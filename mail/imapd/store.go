@@ -1,6 +1,8 @@
 package imapd
 
 import (
+	"context"
+
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
@@ -72,7 +74,11 @@ func (c *session) store(r *wire.Reader) error {
 	var res mail.FlagResult
 	uids := v.uids(spans)
 	if len(uids) > 0 {
-		if res, err = v.account.SetFlags(c.Context(), v.box.ID, uids, a.change); err != nil {
+		err := c.long(count(spans), func(ctx context.Context) (err error) {
+			res, err = v.account.SetFlags(ctx, v.box.ID, uids, a.change)
+			return err
+		})
+		if err != nil {
 			return v.lost(err)
 		}
 	}

@@ -1,6 +1,8 @@
 package imapd
 
 import (
+	"context"
+
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
@@ -49,7 +51,11 @@ func (c *session) thread(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
-	threads, err := c.view.account.Threads(c.Context(), c.view.cur, positions, by)
+	var threads []*mail.Thread
+	err = c.long(len(positions), func(ctx context.Context) (err error) {
+		threads, err = c.view.account.Threads(ctx, c.view.cur, positions, by)
+		return err
+	})
 	if err != nil {
 		return c.view.lost(err)
 	}

@@ -1,6 +1,12 @@
 package imapd
 
-import "atrium/mail/imapd/wire"
+import (
+	"context"
+
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail/imapd/wire"
+)
 
 // uidplus adds UID EXPUNGE; APPENDUID and COPYUID are written where APPEND, COPY and MOVE answer.
 var uidplus = extension{
@@ -29,7 +35,11 @@ func (c *session) uidExpunge(r *wire.Reader) error {
 	if len(spans) == 0 {
 		return c.done("")
 	}
-	gone, err := v.account.ExpungeUIDs(c.Context(), v.box.ID, v.uids(spans))
+	var gone imap.UIDSet
+	err = c.long(count(spans), func(ctx context.Context) (err error) {
+		gone, err = v.account.ExpungeUIDs(ctx, v.box.ID, v.uids(spans))
+		return err
+	})
 	if err != nil {
 		return v.lost(err)
 	}

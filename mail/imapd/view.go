@@ -194,12 +194,15 @@ func (v *view) writeExists(next imap.UID) error {
 		return nil // they came and went
 	}
 	v.c.untagged("%d EXISTS", v.count())
-	if v.c.has(rev2On) {
-		return nil
+	if !v.c.has(rev2On) {
+		n, err := v.countRecent()
+		if err != nil {
+			return err
+		}
+		v.c.untagged("%d RECENT", n)
 	}
-	n, err := v.countRecent()
-	v.c.untagged("%d RECENT", n)
-	return err
+	pos, _ := v.cur.Find(next)
+	return v.c.newMessages(pos)
 }
 
 // writeGone tells what went (RFC 9051 §7.5.1; RFC 7162 §3.2.10).
@@ -207,7 +210,7 @@ func (v *view) writeGone() {
 	buf := v.c.server.buffer()
 	defer v.c.server.release(buf)
 	b := (*buf)[:0]
-	if v.c.has(qresyncOn) {
+	if v.c.has(qresyncOn | uidOnlyOn) {
 		b = append(b, "* VANISHED "...)
 		b = wire.AppendSet(b, runs(v.gone))
 		b = append(b, '\r', '\n')
