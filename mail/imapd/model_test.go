@@ -24,6 +24,7 @@ type believer struct {
 	selected bool // replies belong to the mailbox
 	strict   bool // no EXPUNGE may come now
 	log      *[]string
+	at       string // what stands before the names of mailboxes
 }
 
 // slot is one message; uid 0 and flags "?" are not known.
@@ -228,7 +229,7 @@ func (b *believer) step(rnd *rand.Rand) {
 	op := []string{"+FLAGS", "-FLAGS", "FLAGS", "+FLAGS.SILENT", "-FLAGS.SILENT", "FLAGS.SILENT"}[rnd.IntN(6)]
 	switch k := rnd.IntN(14); {
 	case k == 0 || len(b.list) == 0:
-		b.do("APPEND box (" + flags + ") {4+}\r\na: b")
+		b.do("APPEND " + b.at + "box (" + flags + ") {4+}\r\na: b")
 	case k < 4:
 		spec := set()
 		if b.do("STORE " + spec + " " + op + " (" + flags + ")"); strings.HasSuffix(op, "SILENT") {
@@ -244,11 +245,11 @@ func (b *believer) step(rnd *rand.Rand) {
 	case k == 6:
 		b.do("UID EXPUNGE " + set())
 	case k == 7:
-		b.do("COPY " + set() + " box")
+		b.do("COPY " + set() + " " + b.at + "box")
 	case k == 8:
-		b.do("UID COPY " + set() + " box")
+		b.do("UID COPY " + set() + " " + b.at + "box")
 	case k == 9:
-		b.do("MOVE " + strconv.Itoa(any()) + " other")
+		b.do("MOVE " + strconv.Itoa(any()) + " " + b.at + "other")
 	case k == 10:
 		b.do("FETCH " + set() + " (FLAGS)")
 	case k == 11:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -485,4 +486,67 @@ func TestEachRight(t *testing.T) {
 		try(tc.cmd, tc.rights, true)
 	}
 	b.nc.Close()
+}
+
+// TestModelShared is TestModel with the owner of a mailbox and two users whom it is shared with, while the owner
+// gives and takes rights at random.
+func TestModelShared(t *testing.T) {
+	seeds := []uint64{1, 2, 3}
+	if testing.Short() {
+		seeds = seeds[:1]
+	}
+	for _, seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(seed, 11))
+			r := newRig(t, nil)
+			r.box(t, 1, "box")
+			r.box(t, 1, "other")
+			var log []string
+			owner := newBeliever(t, r, "o", &log)
+			owner.do("SETACL box user2 " + mail.FormatRights(mail.AllLetters, false))
+			owner.do("SETACL box user3 lr")
+			owner.do("SETACL other anyone li")
+			clients := []*believer{owner}
+			for i, user := range []string{"user1", "user2", "user2", "user3"} {
+				b := newBelieverAs(t, r, string(rune('a'+i)), user, &log)
+				if user != "user1" {
+					b.at = "Shared/user1/"
+				}
+				if i%2 == 1 {
+					b.do("ENABLE QRESYNC")
+				}
+				clients = append(clients, b)
+			}
+			for _, b := range clients {
+				b.selected = true
+				b.do("SELECT " + b.at + "box")
+			}
+			for i := range 300 {
+				b := clients[rnd.IntN(len(clients))]
+				b.learn()
+				b.step(rnd)
+				if rnd.IntN(10) == 0 {
+					some := mail.FormatRights(storage.Rights(rnd.Uint32())&mail.AllLetters|storage.Lookup|storage.Read, false)
+					owner.do(fmt.Sprintf("SETACL box user%d %s", 2+rnd.IntN(2), some))
+				}
+				if i%40 == 39 {
+					for _, b := range clients {
+						b.check()
+					}
+				}
+			}
+			want := fmt.Sprint(owner.list)
+			for _, b := range clients {
+				b.do("NOOP")
+				b.check()
+				if got := fmt.Sprint(b.list); b != owner && got != want {
+					b.fail("%s sees %v, the owner %v", b.name, got, want)
+				}
+				want = fmt.Sprint(owner.list)
+				b.do("LOGOUT")
+				b.nc.Close()
+			}
+		})
+	}
 }
