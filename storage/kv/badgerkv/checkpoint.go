@@ -21,9 +21,10 @@ type checkpointer struct {
 	due  chan struct{}    // gets a value when the journal has grown enough
 }
 
-// noteApplied makes a checkpoint due when the journal has grown enough. mu is held.
-func (e *Engine) noteApplied() {
-	p, last := e.applied, e.checkpoint.last
+// noteDurable makes a checkpoint due when the journal, which is durable up to p,
+// has grown enough. mu is held.
+func (e *Engine) noteDurable(p journal.Position) {
+	last := e.checkpoint.last
 	grown := int64(p.Segment-last.Segment)*e.cfg.Journal.SegmentSize + int64(p.Offset) - int64(last.Offset)
 	if grown >= e.cfg.CheckpointBytes {
 		select {
@@ -58,7 +59,7 @@ func (e *Engine) runCheckpoints() {
 	}
 }
 
-// makeCheckpoint makes all that is applied durable in Badger and notes the
+// makeCheckpoint makes all that is durable durable in Badger too and notes the
 // position, from where on a crash will be replayed. Commits go on meanwhile.
 //
 // Badger syncs its tables and its manifest itself, but not the logs of its
@@ -66,8 +67,11 @@ func (e *Engine) runCheckpoints() {
 // descriptors of our own covers all of them and takes no lock of Badger's.
 // A log that is gone meanwhile has become a table.
 func (e *Engine) makeCheckpoint() error {
+	p, err := e.drain()
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
 	e.mu.Lock()
-	p := e.applied
 	last := e.checkpoint.last
 	e.mu.Unlock()
 	if p == last {
@@ -85,7 +89,7 @@ func (e *Engine) makeCheckpoint() error {
 	e.mu.Lock()
 	e.checkpoint.last = p
 	e.mu.Unlock()
-	_, err := e.journal.Trim(p)
+	_, err = e.journal.Trim(p)
 	return err
 }
 

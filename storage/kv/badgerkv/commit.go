@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"atrium/storage/journal"
 	"atrium/storage/kv"
 )
@@ -50,9 +48,7 @@ func (e *Engine) commitGroup(g *group) {
 		e.forget(g)
 	case some:
 		g.end = end
-		e.durable = append(e.durable, g)
-		e.lag += g.writes.bytes
-		e.apply.Signal()
+		e.addDurable(g)
 	default:
 		e.forget(g)
 	}
@@ -65,43 +61,6 @@ func (e *Engine) commitGroup(g *group) {
 	failed := g.failed
 	e.mu.Unlock()
 	release(requests, failed)
-}
-
-// applyGroups writes groups to Badger, after they are durable and visible.
-func (e *Engine) applyGroups() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for {
-		for len(e.durable) == 0 && !e.done {
-			e.apply.Wait()
-		}
-		if len(e.durable) == 0 {
-			return
-		}
-		g := e.durable[0]
-		e.mu.Unlock()
-		err := e.applyGroup(g)
-		e.mu.Lock()
-		if err != nil {
-			// All of it is in the journal, and Views go on reading it in memory:
-			// opening again helps.
-			e.log.Error("badger takes no writes, no more writes until the store is opened again", "err", err)
-			if e.broken == nil {
-				e.broken = fmt.Errorf("%w: %w", kv.Broken, err)
-			}
-			e.work.Signal()
-			return
-		}
-		e.snapshots.applied(g.version)
-		e.durable = e.durable[1:]
-		e.lag -= g.writes.bytes
-		e.forget(g)
-		e.applied = g.end
-		e.noteApplied()
-		if e.current != nil {
-			e.work.Signal()
-		}
-	}
 }
 
 // failGroups fails g and what was executed over it. mu is held.
@@ -138,58 +97,6 @@ func (e *Engine) store(g *group) (end journal.Position, err error) {
 		e.record = nil
 	}
 	return end, e.journal.Sync(end)
-}
-
-// applyGroup writes g to Badger at its version, in as many of Badger's
-// transactions as that takes: nobody reads at this version yet.
-func (e *Engine) applyGroup(g *group) error {
-	b := newBadgerBatch(e.db, g.version)
-	for _, w := range g.writes.writes {
-		if err := b.put(keyBytes(w.key), w.value, w.deleted); err != nil {
-			return err
-		}
-	}
-	return b.flush()
-}
-
-// badgerBatch writes any number of keys at one version.
-type badgerBatch struct {
-	db      *badger.DB
-	version uint64
-	txn     *badger.Txn
-	some    bool
-}
-
-func newBadgerBatch(db *badger.DB, version uint64) *badgerBatch {
-	return &badgerBatch{db: db, version: version, txn: db.NewTransactionAt(version, true)}
-}
-
-func (b *badgerBatch) put(key, value []byte, deleted bool) error {
-	err := b.try(key, value, deleted)
-	if errors.Is(err, badger.ErrTxnTooBig) && b.some {
-		if err = b.flush(); err == nil {
-			b.txn = b.db.NewTransactionAt(b.version, true)
-			err = b.try(key, value, deleted)
-		}
-	}
-	b.some = b.some || err == nil
-	return err
-}
-
-func (b *badgerBatch) try(key, value []byte, deleted bool) error {
-	if deleted {
-		return b.txn.Delete(key)
-	}
-	return b.txn.SetEntry(&badger.Entry{Key: key, Value: value})
-}
-
-func (b *badgerBatch) flush() error {
-	if !b.some {
-		b.txn.Discard()
-		return nil
-	}
-	b.some = false
-	return b.txn.CommitAt(b.version, nil)
 }
 
 // batchVersion begins a batch in the journal. After it come the writes: the key's

@@ -18,17 +18,19 @@
 // way and a snapshot of Badger: that is what makes them serializable. What one
 // wrote joins the group when it succeeds. The committer, another goroutine,
 // takes the group when it is done with the one before: it writes one record to
-// the journal, syncs it, writes the group to Badger at one version, makes that
-// version the one Views read, and lets the requests go. While it does, the
-// executor fills the next group. A lone writer waits for nothing but its own sync.
+// the journal, syncs it, puts the group's overlay as a layer over those that Views
+// read, and lets the requests go. While it does, the executor fills the next
+// group. A lone writer waits for nothing but its own sync. A third goroutine merges
+// layers, so that there are few, and from time to time writes all of them to
+// Badger as one: of what is written over and over, only the last value.
 //
 // # Rules
 //
 // Nothing is written to Badger that is not durable in the journal: after a crash
 // Badger holds a part of what the journal has, and the journal is replayed from
 // the checkpoint on, which is idempotent. Versions are Badger's managed
-// timestamps, one for a group; a View reads at the last one that is whole. A
+// timestamps; a View reads at the last one that is whole, and the layers over it. A
 // group that cannot be written takes those that were executed over it down with it.
 //
-// Start reading at Engine, then execute.go and commit.go.
+// Start reading at Engine, then execute.go, commit.go and apply.go.
 package badgerkv

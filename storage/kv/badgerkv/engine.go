@@ -33,7 +33,8 @@ type Engine struct {
 	mu       sync.Mutex
 	work     sync.Cond // on mu: the executor may have something to do
 	handOff  sync.Cond // on mu: committing or idle was set
-	apply    sync.Cond // on mu: durable or committed was set
+	apply    sync.Cond // on mu: there is something to merge or to write to Badger
+	inBadger sync.Cond // on mu: applied or stuck was set
 	queue    []*request
 	attached []attachment
 	groups   []*group // not applied yet, oldest first
@@ -41,6 +42,9 @@ type Engine struct {
 	working  bool     // a goroutine works alone and is not done with the executor's part
 	durable  []*group // not in Badger yet, oldest first
 	lag      int      // bytes of these
+	due      bool     // they go to Badger now
+	timed    bool     // due will be set after applyTime
+	stuck    bool     // Badger has failed, nothing goes there any more
 	version  uint64   // of the newest group
 	applied  journal.Position
 	closing  bool // no new Views and Updates
@@ -79,7 +83,7 @@ func Open(dir string, cfg Config, log *slog.Logger) (*Engine, error) {
 		stop:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	e.work.L, e.handOff.L, e.apply.L = &e.mu, &e.mu, &e.mu
+	e.work.L, e.handOff.L, e.apply.L, e.inBadger.L = &e.mu, &e.mu, &e.mu, &e.mu
 	e.checkpoint.due = make(chan struct{}, 1)
 	e.disk = diskGuard{dir: dir, reserve: cfg.Reserve}
 	if err := e.open(); err != nil {

@@ -38,9 +38,6 @@ type group struct {
 const (
 	fullBytes = 4 << 20
 	fullKeys  = 16000
-	// So many groups and bytes may be durable and not in Badger yet.
-	mostDurable = 8
-	mostLag     = 8 << 20
 )
 
 func (g *group) full() bool {
@@ -143,11 +140,6 @@ func (e *Engine) takeWork() bool {
 		e.work.Wait()
 		e.resting = false
 	}
-}
-
-// mayHandOver tells whether Badger keeps up. mu is held.
-func (e *Engine) mayHandOver() bool {
-	return len(e.durable) < mostDurable && e.lag < mostLag || e.broken != nil
 }
 
 // handOver makes the current group the one that is committed, by the committer

@@ -48,6 +48,23 @@ func (o *overlay) set(w *write) {
 	}
 }
 
+// mergeOverlays returns an overlay, frozen, with the last write of each key in
+// list, whose overlays are frozen, oldest first.
+func mergeOverlays(list []*overlay) *overlay {
+	most := 0
+	for _, o := range list {
+		most = max(most, len(o.writes))
+	}
+	merged := &overlay{writes: make(map[string]*write, most+most/2)}
+	for _, o := range list {
+		for _, w := range o.writes {
+			merged.set(w)
+		}
+	}
+	merged.frozen = true
+	return merged
+}
+
 // sorted returns the writes in order, as they are now; later writes do not change it.
 func (o *overlay) sorted() *btree.BTreeG[*write] {
 	if o.frozen {

@@ -53,6 +53,14 @@ func (s *snapshots) publish(group *overlay) {
 	s.layers = append([]*overlay{group}, s.layers...)
 }
 
+// merged puts one layer in the place of several, oldest first, that lie one over another.
+func (s *snapshots) merged(list []*overlay, by *overlay) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.Index(s.layers, list[len(list)-1])
+	s.layers = slices.Replace(slices.Clone(s.layers), at, at+len(list), by)
+}
+
 // applied says that the oldest layer is in Badger, at version.
 func (s *snapshots) applied(version uint64) {
 	s.mu.Lock()
