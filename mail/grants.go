@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"atrium/storage"
@@ -66,6 +67,29 @@ next:
 		return 0, fmt.Errorf("right %q: %w", s[i], storage.Invalid)
 	}
 	return r, nil
+}
+
+// MailboxesAmong is Mailboxes with a look at few: those of the collections that are
+// mailboxes which the actor may look up.
+func (a *Account) MailboxesAmong(ctx context.Context, ids []ID) (list []Mailbox, err error) {
+	err = a.view(ctx, func(v *storage.View) error {
+		list = nil
+		for _, id := range ids {
+			m, err := a.mailbox(v, id, storage.Lookup)
+			switch {
+			case errors.Is(err, storage.NotFound), errors.Is(err, storage.Forbidden):
+			case err != nil:
+				return err
+			default:
+				list = append(list, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return withParents(list), nil
 }
 
 // Grants returns who has which rights on a mailbox beside its owner: what was

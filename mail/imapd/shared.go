@@ -75,16 +75,46 @@ func (s *Server) labelled(ctx context.Context, label string) (a *account.Account
 	return a, err
 }
 
-// sharers are the accounts that share something with the user.
+// sharer is an account that shares something with the user: all it has, or some
+// collections, mailboxes or not.
+type sharer struct {
+	id  storage.AccountID
+	all bool
+	of  []mail.ID
+}
+
+// sharers are the accounts that share something with the user, by number.
 func (c *session) sharers() ([]storage.AccountID, error) {
-	shares, err := c.server.store.Storage().Shared(c.Context(), c.user.ID)
+	shares, err := c.shares()
 	var list []storage.AccountID
 	for _, s := range shares {
-		if s.Owner != c.user.ID && (len(list) == 0 || list[len(list)-1] != s.Owner) {
-			list = append(list, s.Owner)
-		}
+		list = append(list, s.id)
 	}
 	return list, err
+}
+
+// shares is sharers with what they share.
+func (c *session) shares() ([]sharer, error) {
+	shares, err := c.server.store.Storage().Shared(c.Context(), c.user.ID)
+	var list []sharer
+	for _, s := range shares {
+		if len(list) == 0 || list[len(list)-1].id != s.Owner {
+			list = append(list, sharer{id: s.Owner})
+		}
+		last := &list[len(list)-1]
+		last.all = last.all || s.Collection == 0
+		last.of = append(last.of, s.Collection)
+	}
+	return list, err
+}
+
+// mailboxes returns those of a sharer's mailboxes that the user may look up.
+func (s *sharer) mailboxes(c *session) ([]mail.Mailbox, error) {
+	a := c.server.store.Open(c.user.ID, s.id)
+	if s.all {
+		return a.Mailboxes(c.Context())
+	}
+	return a.MailboxesAmong(c.Context(), s.of)
 }
 
 // sharer returns the account with a label, nobody unless it shares something with the user.
@@ -125,7 +155,7 @@ func meansShared(pattern string) bool {
 // shared returns the mailboxes that others share, with their names here and the
 // names above them. Special uses are the owners': a client is not to take another's Sent for the user's.
 func (c *session) shared() ([]mail.Mailbox, error) {
-	owners, err := c.sharers()
+	owners, err := c.shares()
 	if err != nil {
 		return nil, err
 	}
@@ -134,15 +164,15 @@ func (c *session) shared() ([]mail.Mailbox, error) {
 		boxes []mail.Mailbox
 	}
 	var houses []house
-	for _, id := range owners {
-		a, err := c.server.auth.Directory().Get(c.Context(), id)
+	for _, s := range owners {
+		a, err := c.server.auth.Directory().Get(c.Context(), s.id)
 		if errors.Is(err, storage.NotFound) {
 			continue // its account went, its data go
 		}
 		if err != nil {
 			return nil, err
 		}
-		boxes, err := c.server.store.Open(c.user.ID, id).Mailboxes(c.Context())
+		boxes, err := s.mailboxes(c)
 		if err != nil {
 			return nil, err
 		}
