@@ -16,7 +16,7 @@ func (a *Account) Subscribe(ctx context.Context, name string) error {
 		return err
 	}
 	return a.store.storage.Update(ctx, a.actor, func(tx *storage.Tx) error {
-		return tx.SetRecord(subPrefix+name, []byte{})
+		return subscribe(tx, name, []byte{})
 	})
 }
 
@@ -30,8 +30,16 @@ func (a *Account) Unsubscribe(ctx context.Context, name string) error {
 		if _, err := tx.Record(subPrefix + name); err != nil {
 			return err
 		}
-		return tx.SetRecord(subPrefix+name, nil)
+		return subscribe(tx, name, nil)
 	})
+}
+
+// subscribe changes the list and wakes those who watch the account.
+func subscribe(tx *storage.Tx, name string, value []byte) error {
+	if _, err := tx.Record(subPrefix + name); err == nil && value != nil {
+		return nil
+	}
+	return errors.Join(tx.SetRecord(subPrefix+name, value), tx.Touch())
 }
 
 // Subscriptions returns the actor's list in the order of bytes.

@@ -392,6 +392,10 @@ func (t *Tx) SetProp(k PropKey, value []byte) error {
 	return t.meta(k.Collection)
 }
 
+// Touch makes the transaction a change of the account as such: it takes a modseq and
+// wakes those who watch the account, which a record alone does not.
+func (t *Tx) Touch() error { return t.meta(0) }
+
 // SetRecord sets a record, or removes it when value is nil.
 func (t *Tx) SetRecord(name string, value []byte) error {
 	if name == "" || len(name) > maxKey {

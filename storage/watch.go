@@ -30,8 +30,14 @@ func (w *watches) init() {
 
 // Watch begins to watch a collection, or with 0 the whole account. The caller closes it.
 func (s *Store) Watch(a AccountID, c CollectionID) *Watch {
+	return s.watch(make(chan struct{}, 1), a, c)
+}
+
+// WatchWith begins a further watch whose values come from w's C. Each of the two is closed.
+func (s *Store) WatchWith(w *Watch, a AccountID, c CollectionID) *Watch { return s.watch(w.c, a, c) }
+
+func (s *Store) watch(ch chan struct{}, a AccountID, c CollectionID) *Watch {
 	set := &s.watches.sets[a%AccountID(len(s.watches.sets))]
-	ch := make(chan struct{}, 1)
 	w := &Watch{C: ch, c: ch, coll: c, acct: a, set: set}
 	set.mu.Lock()
 	defer set.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"atrium/mail"
 	"atrium/mail/conn"
 	"atrium/mail/imapd/wire"
 )
@@ -18,8 +19,11 @@ var idle = extension{
 // command gets both answered.
 func (c *session) idle() error {
 	var wake <-chan struct{}
-	if c.view != nil {
-		w, err := c.view.account.Watch(c.Context(), c.view.box.ID)
+	if c.notify != nil {
+		defer c.watchSelected()()
+		wake = c.notify.watch.C
+	} else if c.view != nil {
+		w, err := c.view.account.Watch(c.Context(), c.idleOn())
 		if err != nil {
 			return c.view.lost(err)
 		}
@@ -56,6 +60,11 @@ func (c *session) idleNews(wake <-chan struct{}) error {
 			}
 			c.noteMetadata(true)
 		}
+		if !quiet {
+			if err := c.notifyNews(); err != nil {
+				return err
+			}
+		}
 		wait := time.Until(end)
 		if c.view != nil && !quiet {
 			wait = min(wait, restAfter)
@@ -73,4 +82,12 @@ func (c *session) idleNews(wake <-chan struct{}) error {
 			return &wire.InputError{Err: err}
 		}
 	}
+}
+
+// idleOn is what IDLE watches: the selected mailbox, or with 0 all of its account where metadata are news.
+func (c *session) idleOn() mail.ID {
+	if c.has(metadataOn) {
+		return 0
+	}
+	return c.view.box.ID
 }
