@@ -550,3 +550,36 @@ func TestModelShared(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkListShared lists one mailbox of an account that has a thousand, and one of each of a hundred others.
+func BenchmarkListShared(b *testing.B) {
+	r := newRig(b, nil)
+	give := func(a *mail.Account, name string) {
+		m, err := a.Create(b.Context(), name)
+		if err == nil {
+			err = a.Grant(b.Context(), m.ID, r.users[0].ID, func(storage.Rights) storage.Rights { return storage.ReadOnly })
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	rich := r.store.Open(r.users[1].ID, r.users[1].ID)
+	for i := range 1000 {
+		if _, err := rich.Create(b.Context(), fmt.Sprint("box/", i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	give(rich, "team")
+	for i := range 100 {
+		u, err := r.dir.Add(b.Context(), account.New{Name: fmt.Sprint("other", i)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		give(r.store.Open(u.ID, u.ID), "team")
+	}
+	c := r.client(b, r.listen(b))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.do(`LIST "" Shared/*`)
+	}
+}
