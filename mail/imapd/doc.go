@@ -8,6 +8,9 @@
 // items of FETCH, keys of SEARCH and so on; base (RFC 3501) is one of them. A session is one connection. A
 // view is a session's picture of the selected mailbox.
 //
+// A name below Shared is another account's mailbox, Shared/OWNER/NAME (shared.go): what its
+// owner granted, or a group's whose member the user is. \Seen is one for all who use a mailbox.
+//
 // # Rules
 //
 // The list of extensions is the table of contents: CAPABILITY, the README's
