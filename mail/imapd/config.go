@@ -27,6 +27,8 @@ type Config struct {
 	MaxDepth   int   // nesting of SEARCH keys and lists
 	MaxList    int   // elements of a list
 
+	QuotaAdmins []string // logins of those who may set quotas (SETQUOTA, RFC 9208)
+
 	Disable []string // extensions to leave out, by name
 	Name    string   // what ID and the greeting say the server is
 	Version string   // its version, for ID; may be empty

@@ -11,6 +11,6 @@ func extensions() []*extension {
 		&condstore, &qresync,
 		&acl, &listMyRights,
 		&metadata, &listMetadata, &notify,
-		&compress, &utf8Accept, &uidOnly, &inProgress,
+		&compress, &utf8Accept, &uidOnly, &inProgress, &quotaSet,
 	}
 }

@@ -60,6 +60,7 @@ func newRig(t testing.TB, change func(*rigConfig)) *rig {
 	}
 	ac := account.DefaultConfig()
 	ac.Domain, ac.Memory, ac.Passes = "example.org", 64, 1
+	ac.Delay, ac.MaxDelay, ac.LockAfter = 0, 0, 0
 	dir, err := account.Open(e.Engine, ac, cfg.log)
 	if err != nil {
 		t.Fatal(err)
