@@ -134,6 +134,7 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	old := snapshot(t, a, id)
 	var writers sync.WaitGroup
 	for n := range 4 {
 		writers.Go(func() {
@@ -156,7 +157,6 @@ func TestFollow(t *testing.T) {
 	done := make(chan struct{})
 	go func() { writers.Wait(); close(done) }()
 	seen := map[imap.UID]Flags{}
-	old := snapshot(t, a, id)
 	for running := true; running; {
 		select {
 		case <-w.C:
