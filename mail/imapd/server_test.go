@@ -173,7 +173,7 @@ func (r *rig) fill(t testing.TB, user int, name string, n int, flags func(i int)
 	defer p.Release()
 	for i := 0; i < n; {
 		var msgs []mail.NewMessage
-		for ; len(msgs) < 1000 && i < n; i++ {
+		for ; len(msgs) < 300 && i < n; i++ {
 			m := mail.NewMessage{Prepared: p, Date: time.Unix(1700000000+int64(i), 0)}
 			if flags != nil {
 				m.Flags = flags(i)
