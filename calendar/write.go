@@ -142,6 +142,9 @@ func Put(tx *storage.Tx, id storage.CollectionID, name string, o *Object, cond C
 	if old != nil && old.UID != o.UID {
 		return e, false, &ics.Error{Condition: ics.NoUIDConflict, Text: "the object of that name has another UID", Other: name}
 	}
+	if old != nil && old.ETag == o.ETag && old.ScheduleTag == o.ScheduleTag {
+		return *old, false, nil // the same octets: nothing changes, no modseq
+	}
 	if old == nil {
 		if err := uidFree(tx, id, o.UID); err != nil {
 			return e, false, err

@@ -199,6 +199,18 @@ func (g *registry) find(n xml.Name, k *Kind) *Property {
 	return nil
 }
 
+// computed tells whether a name is nowhere a property that clients set: then it
+// is no dead property either on kinds that do not have it.
+func (g *registry) computed(n xml.Name) bool {
+	all := g.properties[n]
+	for _, p := range all {
+		if p.Set != nil {
+			return false
+		}
+	}
+	return len(all) > 0
+}
+
 // compareFeatures puts the compliance classes first, as RFC 4918 §10.1 does.
 func compareFeatures(a, b string) int {
 	if na, nb := len(a) == 1, len(b) == 1; na != nb {

@@ -123,6 +123,9 @@ func (rq *Request) listing(w http.ResponseWriter, want *wanted, report bool) *Li
 	if rq.Prefer.Minimal {
 		rq.applied(w, "return=minimal")
 	}
+	if rq.Prefer.NoRoot {
+		rq.applied(w, "depth-noroot")
+	}
 	return l
 }
 

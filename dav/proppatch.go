@@ -70,6 +70,8 @@ func (rq *Request) applyOne(tx *storage.Tx, r *Resource, u update) error {
 	switch {
 	case p == nil && u.remove:
 		return c.store(nil)
+	case p == nil && rq.Server.registry.computed(u.raw.Name):
+		return Refuse(http.StatusForbidden, "D:cannot-modify-protected-property")
 	case p == nil:
 		return c.Store(u.raw)
 	case p.Set == nil || u.remove && p.Remove == nil:

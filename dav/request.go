@@ -96,14 +96,16 @@ func (rq *Request) headers() (err error) {
 // applied tells in the answer's header which preference was followed.
 func (rq *Request) applied(w http.ResponseWriter, preference string) {
 	h := w.Header()
-	h.Add("Vary", "Prefer")
+	if h.Get("Vary") == "" {
+		h.Set("Vary", "Prefer")
+	}
 	if rq.Prefer.Brief {
 		h.Add("Vary", "Brief")
 		if preference == "return=minimal" {
 			return
 		}
 	}
-	h.Set("Preference-Applied", preference)
+	h.Add("Preference-Applied", preference)
 }
 
 // Agent tells whether the client's name has a part in it.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -87,7 +88,34 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if e.Status == http.StatusUnauthorized {
 		s.challenge(w)
 	}
+	if r.ContentLength > unread {
+		drain(w, r, e)
+		return
+	}
 	e.write(w, r.Method == http.MethodHead)
+}
+
+// Of a body of up to unread bytes that nobody read, net/http takes care before it sends the
+// answer; of a larger one drained bytes are taken after it.
+const (
+	unread  = 256 << 10
+	drained = 64 << 20
+)
+
+// drain sends an error while a large body is still on its way, and goes on
+// reading: many clients look at the answer only when they have sent all, and a
+// closed connection would be all they saw.
+func drain(w http.ResponseWriter, r *http.Request, e *Error) {
+	c := http.NewResponseController(w)
+	if r.Header.Get("Expect") != "" || c.EnableFullDuplex() != nil {
+		e.write(w, r.Method == http.MethodHead)
+		return
+	}
+	w.Header().Set("Connection", "close")
+	e.write(w, r.Method == http.MethodHead)
+	if c.Flush() == nil {
+		io.CopyN(io.Discard, r.Body, drained)
+	}
 }
 
 // caught keeps a panic in one request from the others.

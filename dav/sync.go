@@ -248,7 +248,7 @@ func (rq *Request) beginSync(v *storage.View, sr *syncRequest, st *syncState) er
 		return rq.syncHome(v, sr, st)
 	case sr.initial:
 		return rq.syncAll(v, sr, st, token{collection: r.Collection.ID, modseq: r.Collection.Modseq, next: 1})
-	case sr.since.collection != r.Collection.ID:
+	case sr.since.collection != r.Collection.ID, sr.since.modseq > r.Collection.Modseq:
 		return rq.badToken()
 	case sr.since.next > 0:
 		return rq.syncAll(v, sr, st, sr.since)
