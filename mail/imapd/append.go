@@ -9,6 +9,7 @@ import (
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
 	"atrium/storage"
+	"atrium/storage/blob"
 )
 
 // appending is an APPEND under way.
@@ -102,6 +103,13 @@ func (a *appending) message(r *wire.Reader) error {
 	if r.Err() != nil {
 		return r.Err()
 	}
+	if a.c.server.reg.has("CATENATE") && r.TryWord("CATENATE") {
+		spool, err := a.catenate(r)
+		if err != nil {
+			return err
+		}
+		return a.prepare(spool, flags, date)
+	}
 	utf8 := a.c.server.reg.has("UTF8=ACCEPT") && r.TryWord("UTF8") // UTF8 (~{n}…), RFC 6855 §4
 	if utf8 {
 		r.SP()
@@ -130,6 +138,11 @@ func (a *appending) message(r *wire.Reader) error {
 		spool.Release()
 		return r.Err()
 	}
+	return a.prepare(spool, flags, date)
+}
+
+// prepare adds the message in a spool.
+func (a *appending) prepare(spool blob.Spool, flags []imap.Flag, date time.Time) error {
 	p, err := a.c.server.store.Prepare(a.c.Context(), spool)
 	if err != nil {
 		spool.Release()
