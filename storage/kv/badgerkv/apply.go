@@ -181,7 +181,7 @@ func (e *Engine) drain() (p journal.Position, err error) {
 }
 
 // applyGroup writes g to Badger at its version, in as many of Badger's
-// transactions as that takes: nobody reads at this version yet.
+// transactions as that takes, and brings the cache up to it: nobody reads at this version yet.
 func (e *Engine) applyGroup(g *group) error {
 	b := newBadgerBatch(e.db, g.version)
 	for _, w := range g.writes.writes {
@@ -189,7 +189,11 @@ func (e *Engine) applyGroup(g *group) error {
 			return err
 		}
 	}
-	return b.flush()
+	if err := b.flush(); err != nil {
+		return err
+	}
+	e.snapshots.cache.apply(g.writes, g.version)
+	return nil
 }
 
 // badgerBatch writes any number of keys at one version.

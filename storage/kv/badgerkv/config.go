@@ -16,6 +16,7 @@ import (
 // Config has an Engine's settings.
 type Config struct {
 	MemTable        int64         // bytes of changes kept in memory before they become a table file
+	ReadCache       int64         // bytes of small values kept in memory after they were read; 0 is none
 	CheckpointBytes int64         // bytes of journal after which a checkpoint is made
 	CheckpointTime  time.Duration // time after which one is made when there was a change
 	Reserve         int64         // bytes that must be free on the disk, or Update fails with kv.Full
@@ -30,6 +31,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MemTable:        8 << 20,
+		ReadCache:       4 << 20,
 		CheckpointBytes: 64 << 20,
 		CheckpointTime:  time.Minute,
 		Reserve:         128 << 20,
@@ -45,6 +47,9 @@ const minMemTable = 8 << 20
 func (c *Config) Validate() (err error) {
 	if c.MemTable < minMemTable || c.MemTable > 512<<20 {
 		err = errors.Join(err, fmt.Errorf("memtable: %d bytes, want 8 MiB to 512 MiB", c.MemTable))
+	}
+	if c.ReadCache < 0 || c.ReadCache > 0 && c.ReadCache < 64<<10 {
+		err = errors.Join(err, fmt.Errorf("read cache: %d bytes, want 0 or at least 64 KiB", c.ReadCache))
 	}
 	if c.CheckpointBytes < 64<<10 {
 		err = errors.Join(err, fmt.Errorf("checkpoint bytes: %d, want at least 64 KiB", c.CheckpointBytes))
@@ -62,7 +67,8 @@ func (c *Config) Validate() (err error) {
 // so that there is no value log to collect; tables are not compressed, so that
 // reads go to the page cache without a cache of our own that a small machine
 // cannot afford; memtables are small, so that opening is quick and old versions go
-// soon; nothing is synced, as the journal is.
+// soon; the first level below them is larger than Badger's default and the tables too,
+// so that less is written over and over in compactions; nothing is synced, as the journal is.
 func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(false).
@@ -74,6 +80,8 @@ func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
 		WithMemTableSize(cfg.MemTable).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
+		WithBaseTableSize(4 << 20).
+		WithBaseLevelSize(64 << 20).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).

@@ -116,7 +116,8 @@ func (e *Engine) open() error {
 	}
 	e.applied = e.journal.Written()
 	e.checkpoint.last = from
-	e.snapshots = newSnapshots(e.db, e.version)
+	e.snapshots = newSnapshots(e.db, e.version, e.cfg.ReadCache)
+	e.txn.cache = e.snapshots.cache
 	return nil
 }
 
@@ -162,7 +163,7 @@ func (e *Engine) view(ctx context.Context, space byte, fn func(kv.Reader) error)
 	defer e.snapshots.release(held)
 	stored := e.db.NewTransactionAt(held.version, false)
 	defer stored.Discard()
-	t := &txn{ctx: ctx, space: space, below: layers, stored: stored}
+	t := &txn{ctx: ctx, space: space, below: layers, stored: stored, cache: e.snapshots.cache}
 	if err := fn(t); t.failed == nil {
 		return err
 	}

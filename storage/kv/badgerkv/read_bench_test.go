@@ -28,6 +28,7 @@ func openLoaded(b *testing.B) *badgerkv.Engine {
 	r := rand.NewChaCha8([32]byte{})
 	for from := 0; from < loaded; from += 100 {
 		err := e.Update(b.Context(), func(t kv.Txn) error {
+			t.Set([]byte("\x01hot"), binary.BigEndian.AppendUint64(make([]byte, 100), uint64(from)))
 			for i := from; i < from+100; i++ {
 				for tag, size := range [3]int{bigSize, bigSize, smallOne} {
 					v := make([]byte, size)
@@ -61,6 +62,17 @@ func BenchmarkLoaded(b *testing.B) {
 				k = loadedKey(k, 0, i%loaded)
 				i++
 				if v, err := r.Get(k); err != nil || len(v) != bigSize {
+					b.Fatal(err)
+				}
+			}
+			return nil
+		})
+	})
+	b.Run("GetHot", func(b *testing.B) { // written by each transaction
+		b.ReportAllocs()
+		viewLoaded(b, e, func(r kv.Reader) error {
+			for b.Loop() {
+				if _, err := r.Get([]byte("\x01hot")); err != nil {
 					b.Fatal(err)
 				}
 			}

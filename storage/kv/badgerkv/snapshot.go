@@ -11,7 +11,8 @@ import (
 // are durable but not in Badger yet. It also keeps the versions that are being
 // read, so that Badger drops none of them.
 type snapshots struct {
-	db *badger.DB
+	db    *badger.DB
+	cache *readCache // of what is in Badger
 
 	mu     sync.Mutex
 	oldest *snapshot  // the list's ends
@@ -25,10 +26,10 @@ type snapshot struct {
 	next    *snapshot
 }
 
-func newSnapshots(db *badger.DB, version uint64) *snapshots {
+func newSnapshots(db *badger.DB, version uint64, cache int64) *snapshots {
 	s := &snapshot{version: version}
 	db.SetDiscardTs(version)
-	return &snapshots{db: db, oldest: s, newest: s}
+	return &snapshots{db: db, cache: newReadCache(cache, version), oldest: s, newest: s}
 }
 
 // acquire returns the newest whole version, to be released, and what is over it.
@@ -61,7 +62,7 @@ func (s *snapshots) merged(list []*overlay, by *overlay) {
 	s.layers = slices.Replace(slices.Clone(s.layers), at, at+len(list), by)
 }
 
-// applied says that the oldest layer is in Badger, at version.
+// applied says that the oldest layer is in Badger, at version, and the cache is up to it.
 func (s *snapshots) applied(version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

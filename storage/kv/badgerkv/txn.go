@@ -18,7 +18,8 @@ type txn struct {
 	own    *overlay   // nil in a View
 	below  []*overlay // newest first
 	stored *badger.Txn
-	key    []byte // room for a key with its space byte
+	cache  *readCache // of what is stored
+	key    []byte     // room for a key with its space byte
 	failed error
 }
 
@@ -38,6 +39,10 @@ func (t *txn) Get(key []byte) ([]byte, error) {
 			return w.get()
 		}
 	}
+	at := t.stored.ReadTs()
+	if v, ok := t.cache.get(t.key, at); ok {
+		return v, nil
+	}
 	item, err := t.stored.Get(t.key)
 	if err != nil {
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -54,6 +59,7 @@ func (t *txn) Get(key []byte) ([]byte, error) {
 	if value == nil {
 		value = []byte{}
 	}
+	t.cache.put(t.key, value, item.Version(), at)
 	return value, nil
 }
 
