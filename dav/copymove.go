@@ -222,9 +222,6 @@ func (m *transfer) collection(tx *storage.Tx, from *Resource) error {
 	for _, c := range all {
 		name := t.stored(m.to.Rest) + strings.TrimPrefix(c.Name, from.Collection.Name)
 		if m.move {
-			if err := m.rq.dropped(tx, t, c.Name); err != nil {
-				return err
-			}
 			if err := tx.Rename(c.ID, name); err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"atrium/calendar"
 	"atrium/dav"
 	"atrium/dav/davtest"
+	"atrium/storage"
 )
 
 // raw sends octets as they are and returns the answer, nil when the server hung up without one.
@@ -456,5 +459,30 @@ func TestStrangeHrefs(t *testing.T) {
 				t.Errorf("%.100q: %.600s", tc.href, got)
 			}
 		}
+	}
+}
+
+// TestDroppedElsewhere drops a calendar without DAV: the home's sync tells.
+func TestDroppedElsewhere(t *testing.T) {
+	s := davtest.New(t)
+	home := "/calendars/user1@example.org/"
+	_, body := call(t, s, "REPORT", home, "", syncBody(""), 207)
+	a, err := s.People.Find(context.Background(), "user1@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Store.Update(context.Background(), a.ID, func(tx *storage.Tx) error {
+		c, err := tx.CollectionByName(calendar.Schema.Code, "notes")
+		if err != nil {
+			return err
+		}
+		return tx.Drop(c.ID)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body = call(t, s, "REPORT", home, "", syncBody(tokenIn(t, body)), 207)
+	if !bytes.Contains(body, []byte("<D:href>"+home+"notes/</D:href><D:status>HTTP/1.1 404")) || bytes.Count(body, []byte("<D:response>")) != 1 {
+		t.Errorf("%s", body)
 	}
 }

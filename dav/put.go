@@ -254,9 +254,6 @@ func (rq *Request) removeResource(tx *storage.Tx, r *Resource) error {
 		return err
 	}
 	for _, c := range all {
-		if err := rq.dropped(tx, r.Tree, c.Name); err != nil {
-			return err
-		}
 		if err := tx.Drop(c.ID); err != nil {
 			return err
 		}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -98,16 +96,15 @@ func (rq *Request) homeModseq(v *storage.View, t *Tree) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	g, err := readGone(v, t)
+	gone, n, err := v.Dropped(t.Schema)
 	if err != nil {
 		return 0, err
 	}
-	n := g.floor
 	for _, c := range cs {
 		n = max(n, c.Modseq, c.Meta)
 	}
-	for _, e := range g.entries {
-		n = max(n, e.modseq)
+	for _, d := range gone {
+		n = max(n, d.Modseq)
 	}
 	return n, nil
 }
@@ -305,12 +302,12 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 	if err != nil {
 		return err
 	}
-	g, err := readGone(v, st.self.Tree)
+	gone, floor, err := v.Dropped(st.self.Tree.Schema)
 	if err != nil {
 		return err
 	}
 	since := sr.since
-	if !sr.initial && (since.collection != 0 || since.next != 0 || since.modseq > now || since.modseq < g.floor) {
+	if !sr.initial && (since.collection != 0 || since.next != 0 || since.modseq > now || since.modseq < floor) {
 		return rq.badToken()
 	}
 	var all []*Resource
@@ -325,11 +322,14 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 		}
 	}
 	if !sr.initial {
-		for _, e := range g.entries {
-			if e.modseq > since.modseq && !have[e.name] {
-				have[e.name] = true
-				st.gone = append(st.gone, st.self.member(e.name)+"/")
+		for _, d := range gone {
+			if d.Modseq <= since.modseq || have[d.Name] {
+				continue
 			}
+			if st.self.Owner.ID != rq.Actor.ID {
+				return rq.badToken() // names that the actor may never have been shown
+			}
+			st.gone = append(st.gone, st.self.member(d.Name)+"/")
 		}
 	}
 	st.token = token{modseq: now}
@@ -370,72 +370,4 @@ func (st *syncState) fill(v *storage.View, l *Listing) (more bool, err error) {
 		st.gone = st.gone[1:]
 	}
 	return len(st.members)+len(st.entries)+len(st.gone) > 0 || st.left > 0 && l.Full(), nil
-}
-
-// Collections that went leave their names in a record of the account, for sync of homes.
-
-// goneList are the collections of a tree that went, the oldest first.
-type goneList struct {
-	floor   uint64 // what went up to this modseq is not in the list any more
-	entries []goneEntry
-}
-
-type goneEntry struct {
-	modseq uint64
-	name   string
-}
-
-// maxGone bounds the list.
-const maxGone = 300
-
-func goneRecord(t *Tree) string { return "dav/gone/" + t.Segment }
-
-func readGone(v *storage.View, t *Tree) (g goneList, err error) {
-	b, err := v.Record(goneRecord(t))
-	if errors.Is(err, storage.NotFound) {
-		return g, nil
-	}
-	if err != nil {
-		return g, err
-	}
-	lines := strings.Split(string(b), "\n")
-	g.floor, _ = strconv.ParseUint(lines[0], 10, 64)
-	for _, line := range lines[1:] {
-		n, name, ok := strings.Cut(line, " ")
-		m, merr := strconv.ParseUint(n, 10, 64)
-		name, nerr := url.PathUnescape(name)
-		if ok && merr == nil && nerr == nil {
-			g.entries = append(g.entries, goneEntry{m, name})
-		}
-	}
-	return g, nil
-}
-
-// dropped notes that a collection of a name is about to go.
-func (rq *Request) dropped(tx *storage.Tx, t *Tree, name string) error {
-	if t.Nested {
-		return nil
-	}
-	g, err := readGone(&tx.View, t)
-	if err != nil {
-		return err
-	}
-	next, err := tx.Next()
-	if err != nil {
-		return err
-	}
-	g.entries = slices.DeleteFunc(g.entries, func(e goneEntry) bool { return e.name == name })
-	g.entries = append(g.entries, goneEntry{next, name})
-	if n := len(g.entries) - maxGone; n > 0 {
-		g.floor = g.entries[n-1].modseq
-		g.entries = g.entries[n:]
-	}
-	b := strconv.AppendUint(nil, g.floor, 10)
-	for _, e := range g.entries {
-		b = append(b, '\n')
-		b = strconv.AppendUint(b, e.modseq, 10)
-		b = append(b, ' ')
-		b = append(b, Escape(e.name)...)
-	}
-	return tx.SetRecord(goneRecord(t), b)
 }

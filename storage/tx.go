@@ -150,6 +150,9 @@ func (t *Tx) Rename(id CollectionID, name string) error {
 	if err := t.free(w.c.Schema, name); err != nil {
 		return err
 	}
+	if err := t.nameWent(w.c.Schema, w.c.Name); err != nil {
+		return err
+	}
 	t.w.Delete(nameKey(t.a, w.c.Schema, w.c.Name))
 	t.w.Set(nameKey(t.a, w.c.Schema, name), binary.BigEndian.AppendUint32(nil, uint32(id)))
 	w.c.Name = name
@@ -184,6 +187,9 @@ func (t *Tx) Drop(id CollectionID) error {
 	}
 	b, err := t.r.Get(collKey(t.a, tagCollection, id, 0))
 	if err != nil {
+		return err
+	}
+	if err := t.nameWent(w.c.Schema, w.c.Name); err != nil {
 		return err
 	}
 	t.w.Set(collKey(t.a, tagDropped, id, 0), append([]byte(nil), b...))
