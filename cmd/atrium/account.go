@@ -60,6 +60,7 @@ type accountRow struct {
 	ID       uint64 `json:"id"`
 	Name     string `json:"name"`
 	Display  string `json:"display,omitempty"`
+	Group    bool   `json:"group,omitempty"`
 	Disabled bool   `json:"disabled,omitempty"`
 	Bytes    int64  `json:"bytes"`
 	MaxBytes int64  `json:"max_bytes,omitempty"`
@@ -129,6 +130,8 @@ func accountList(i *invocation) error {
 		state, limit := "", ""
 		if r.Disabled {
 			state = "disabled"
+		} else if r.Group {
+			state = "group"
 		}
 		if r.MaxBytes > 0 {
 			limit = human(r.MaxBytes)
@@ -349,7 +352,7 @@ func listAccounts(h *house, ctx context.Context, _ struct{}) (any, error) {
 	}
 	rows := make([]accountRow, 0, len(list))
 	for _, a := range list {
-		r := accountRow{ID: uint64(a.ID), Name: a.Name, Display: a.DisplayName, Disabled: a.Disabled, MaxBytes: a.MaxBytes}
+		r := accountRow{ID: uint64(a.ID), Name: a.Name, Display: a.DisplayName, Group: a.Sort == account.Group, Disabled: a.Disabled, MaxBytes: a.MaxBytes}
 		err := h.store.View(ctx, a.ID, func(v *storage.View) error {
 			u, err := v.Usage()
 			r.Bytes, r.Objects = u.Bytes, u.Objects

@@ -47,6 +47,7 @@ var shareSteps = []struct {
 	{"group member add ann bob", exitFailed, []string{"no group"}},
 	{"group member add nothing bob", exitFailed, []string{`no group "nothing"`}},
 	{"group list", exitOK, []string{"sales@example.org", "ann@example.org, bob@example.org (admin)", "Sales"}},
+	{"account list", exitOK, []string{"group", "Sales"}},
 	{"group list -json", exitOK, []string{`"members":[{"name":"ann@example.org"},{"name":"bob@example.org","admin":true}]`, `"members":[]`}},
 	{"group member remove sales ann", exitOK, nil},
 	{"group member remove sales ann", exitFailed, []string{"ann@example.org is no member of sales@example.org"}},
