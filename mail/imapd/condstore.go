@@ -49,7 +49,7 @@ func (c *session) enableCondstore() {
 		return
 	}
 	c.enabled |= condstoreOn
-	if c.view != nil {
+	if c.view != nil && c.view.box.ID != 0 {
 		c.untagged("OK [HIGHESTMODSEQ %d] Highest", c.view.box.Modseq)
 	}
 }

@@ -10,7 +10,7 @@ func extensions() []*extension {
 		&statusSize, &objectID, &saveDate, &preview, &quota, &unauthenticate,
 		&condstore, &qresync,
 		&acl, &listMyRights,
-		&metadata, &listMetadata, &notify, &catenate, &urlPartial,
+		&metadata, &listMetadata, &notify, &catenate, &urlPartial, &multiSearch,
 		&compress, &utf8Accept, &uidOnly, &inProgress, &quotaSet,
 	}
 }

@@ -201,6 +201,11 @@ func (g *eventGroup) has(name string, own bool, subscribed map[string]bool) bool
 		return subscribed[name]
 	case "MAILBOXES":
 		return slices.Contains(g.names, name)
+	case "SUBTREE-ONE": // RFC 7377 §2.2
+		return slices.ContainsFunc(g.names, func(top string) bool {
+			rest, below := strings.CutPrefix(name, top+"/")
+			return name == top || below && !strings.Contains(rest, "/")
+		})
 	case "SUBTREE":
 		return slices.ContainsFunc(g.names, func(top string) bool { return name == top || strings.HasPrefix(name, top+"/") })
 	}

@@ -39,7 +39,8 @@ var objectID = extension{
 	searchKeys: map[string]searchKey{
 		"EMAILID": func(p *searchParser, r *wire.Reader) mail.Criteria {
 			r.SP()
-			return sameEmail(p.c.view.box.Owner, r.AString())
+			p.args.owner = p.c.view.box.Owner
+			return sameEmail(p.args.owner, r.AString())
 		},
 		"THREADID": func(_ *searchParser, r *wire.Reader) mail.Criteria {
 			r.SP()

@@ -5,6 +5,7 @@ import (
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
+	"atrium/storage"
 )
 
 // searchArgs is what a SEARCH asks for.
@@ -18,6 +19,9 @@ type searchArgs struct {
 	criteria mail.Criteria
 	modseq   bool // MODSEQ is among the keys
 	sets     []lateSet
+	multi    bool              // ESEARCH (RFC 7377): the answer names its mailbox
+	mailbox  string            // in it; "" is the selected one
+	owner    storage.AccountID // not 0: the keys mean messages of this account alone
 }
 
 // lateSet is a set of numbers or UIDs among the keys, that gets its meaning when the mailbox is up to date.
@@ -222,6 +226,9 @@ func (a *searchArgs) writeExtended(res *found) {
 	}
 	b := append(make([]byte, 0, 256), "* ESEARCH (TAG "...)
 	b = wire.AppendString(b, a.c.tag, false)
+	if a.multi {
+		b = a.appendSource(b)
+	}
 	b = append(b, ')')
 	if a.c.uid {
 		b = append(b, " UID"...)
