@@ -12,7 +12,8 @@
 // The octets that came are the octets that go out, and ETag is a hash of them.
 // Prepare does all the work that needs no transaction; Put writes row, object and index
 // entries in one. A name and a UID are unique in an address book (RFC 6352 §5.1). Listing
-// reads rows only, never a card.
+// reads rows only, never a card. Query reads the digests that the index has of all cards in one
+// scan, and a card itself only when its digest cannot tell or is not there.
 //
 // Start reading at Prepare, Put and Query.
 package contacts
