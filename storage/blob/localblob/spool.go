@@ -34,6 +34,7 @@ type spool struct {
 	filed  int64    // bytes in file; the rest is in the one chunk
 
 	ref      blob.Ref // once committed
+	body     *body    // what is read instead of chunks that were given back early
 	pinned   bool
 	released bool
 }
@@ -146,6 +147,9 @@ func (sp *spool) ReadAt(p []byte, off int64) (n int, err error) {
 	if sp.released {
 		return 0, fmt.Errorf("spool: %w", fs.ErrClosed)
 	}
+	if sp.body != nil {
+		return sp.body.ReadAt(p, off)
+	}
 	for n < len(p) && off < sp.size {
 		m := 0
 		if off < sp.filed {
@@ -179,7 +183,29 @@ func (sp *spool) Commit(ctx context.Context) (blob.Ref, error) {
 		return blob.Ref{}, err
 	}
 	sp.ref = ref
+	if sp.file == nil && sp.store.inMemory.Load() > sp.store.cfg.Memory/4 {
+		sp.shed(ctx)
+	}
 	return ref, nil
+}
+
+// shed gives the memory back after Commit, since a client may have many bodies
+// committed (RFC 3502) before one transaction takes them: what is still to be
+// read comes from the store.
+func (sp *spool) shed(ctx context.Context) {
+	b, err := sp.store.open(ctx, sp.ref.Hash)
+	if err != nil {
+		return
+	}
+	sp.body = b
+	sp.freeAll()
+}
+
+func (sp *spool) freeAll() {
+	for _, c := range sp.chunks {
+		sp.free(c)
+	}
+	sp.chunks = nil
 }
 
 // Release implements blob.Spool.
@@ -188,10 +214,10 @@ func (sp *spool) Release() {
 		return
 	}
 	sp.released = true
-	for _, c := range sp.chunks {
-		sp.free(c)
+	sp.freeAll()
+	if sp.body != nil {
+		sp.body.Close()
 	}
-	sp.chunks = nil
 	if sp.file != nil {
 		sp.file.Close()
 		os.Remove(sp.file.Name()) // it is gone already when it became a large body
