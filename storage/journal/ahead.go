@@ -8,7 +8,7 @@ package journal
 const (
 	aheadLow   = 512 << 10 // zeros that are left when more are written, at least
 	aheadPiece = 256 << 10 // written while the lock is held
-	aheadMost  = 1 << 20   // bytes a sync above which it is not worth it
+	aheadMost  = 256 << 10 // bytes a sync above which it is not worth it
 )
 
 // low is how many zeros are to be ahead: enough for the syncs that come while
