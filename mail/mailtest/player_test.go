@@ -93,6 +93,7 @@ func TestRewrite(t *testing.T) {
 
 func FuzzMatch(f *testing.F) {
 	f.Add("* $n FETCH (UID $u) $...", "* 1 FETCH (UID 2) x")
+	f.Add("$\x80", "0")
 	f.Add("$a $a ${b}c $$ $_", "1 1 2c $ x")
 	f.Fuzz(func(t *testing.T, want, got string) {
 		match(want, got, map[string]string{"u": "2"})

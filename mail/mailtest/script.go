@@ -68,6 +68,10 @@ func expand(text string, vars map[string]string) (string, error) {
 	return out, err
 }
 
+// literal is an expression for s. Octets that are no UTF-8 stand for each other: regexp
+// reads them all as U+FFFD.
+func literal(s string) string { return regexp.QuoteMeta(string([]rune(s))) }
+
 // match compares a server's line with an expected one and tells what it captured.
 func match(want, got string, vars map[string]string) (captured map[string]string, ok bool) {
 	if !strings.Contains(want, "$") {
@@ -82,7 +86,7 @@ func match(want, got string, vars map[string]string) (captured map[string]string
 		if at == nil {
 			break
 		}
-		re.WriteString(regexp.QuoteMeta(rest[:at[0]]))
+		re.WriteString(literal(rest[:at[0]]))
 		v := rest[at[0]:at[1]]
 		rest = rest[at[1]:]
 		switch name := strings.Trim(v[1:], "{}"); {
@@ -93,13 +97,13 @@ func match(want, got string, vars map[string]string) (captured map[string]string
 		case v == "$_":
 			re.WriteString(`[^ ()\[\]"]+`)
 		case vars[name] != "":
-			re.WriteString(regexp.QuoteMeta(vars[name]))
+			re.WriteString(literal(vars[name]))
 		default:
 			names = append(names, name)
 			re.WriteString(`([^ ()\[\]"]+)`)
 		}
 	}
-	re.WriteString(regexp.QuoteMeta(rest) + "$")
+	re.WriteString(literal(rest) + "$")
 	m := regexp.MustCompile(re.String()).FindStringSubmatch(got)
 	if m == nil {
 		return nil, false
