@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -312,6 +313,9 @@ func (m *model) compare() {
 				deleted++
 			}
 			size += x.Size
+		}
+		if pos, modseq, err := b.account.FirstUnseen(context.Background(), b.id); pos != first || modseq != s.Modseq || err != nil {
+			m.fail("mailbox %d: first unseen at %d (%d, %v), want %d (%d)", b.id, pos, modseq, err, first, s.Modseq)
 		}
 		if s.Unseen != unseen || s.Deleted != deleted || s.Size != size || s.FirstUnseen() != first {
 			m.fail("mailbox %d counts %d %d %d %d, want %d %d %d %d", b.id, s.Unseen, s.Deleted, s.Size, s.FirstUnseen(), unseen, deleted, size, first)

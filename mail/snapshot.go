@@ -147,6 +147,29 @@ func (s *Snapshot) FirstUnseen() int {
 	return -1
 }
 
+// FirstUnseen returns the position of the first message without \Seen, -1 when there is
+// none, and the modseq that the mailbox had then. It reads few pages, however
+// large the mailbox is. The actor needs Read.
+func (a *Account) FirstUnseen(ctx context.Context, id ID) (pos int, modseq uint64, err error) {
+	err = a.view(ctx, func(v *storage.View) error {
+		c, err := a.allow(v, id, storage.Read)
+		if err != nil {
+			return err
+		}
+		k := mailboxKey{a.owner, id}
+		modseq = c.Modseq
+		var known bool
+		if pos, known = a.store.unseen.get(k, modseq); known {
+			return nil
+		}
+		if pos, err = v.FirstWith(id, func(t storage.Tally) bool { return t.A > 0 }); err == nil {
+			a.store.unseen.put(k, modseq, pos)
+		}
+		return err
+	})
+	return pos, modseq, err
+}
+
 type mailboxKey struct {
 	owner storage.AccountID
 	id    ID

@@ -82,9 +82,6 @@ func (c *session) deselect() {
 	c.state = authed
 }
 
-// fewMessages is up to how many messages the first unseen one is looked for.
-const fewMessages = 3000
-
 // writeSelected writes what SELECT tells of a mailbox.
 func (c *session) writeSelected() error {
 	v := c.view
@@ -113,7 +110,7 @@ func (c *session) writeUIDs() error {
 	return nil
 }
 
-// writeUnseen tells the first unseen message, where that costs little.
+// writeUnseen tells the first unseen message.
 func (c *session) writeUnseen() error {
 	v := c.view
 	switch {
@@ -122,13 +119,12 @@ func (c *session) writeUnseen() error {
 	case v.box.Unseen == v.box.Exists:
 		c.untagged("OK [UNSEEN 1] First unseen")
 		return nil
-	case v.box.Exists > fewMessages:
-		return nil
 	}
-	if err := v.need(); err != nil {
-		return err
+	pos, modseq, err := v.account.FirstUnseen(c.Context(), v.box.ID)
+	if err != nil {
+		return v.lost(err)
 	}
-	if pos := v.cur.FirstUnseen(); pos >= 0 {
+	if pos >= 0 && modseq == v.box.Modseq { // else the news tell more
 		c.untagged("OK [UNSEEN %d] First unseen", pos+1)
 	}
 	return nil
