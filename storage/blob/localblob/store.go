@@ -32,7 +32,7 @@ type Config struct {
 // DefaultConfig returns settings for a server, a small one too.
 func DefaultConfig() Config {
 	return Config{
-		SpoolMemory: 256 << 10,
+		SpoolMemory: 1 << 20,
 		Memory:      32 << 20,
 		Large:       4 << 20,
 		Grace:       15 * time.Minute,
