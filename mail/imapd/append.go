@@ -18,7 +18,6 @@ type appending struct {
 	dst  *mail.Account
 	to   *mail.Mailbox
 	msgs []mail.NewMessage
-	size int64 // bytes of msgs
 }
 
 // maxAppends is how many messages one APPEND may bring (RFC 3502).

@@ -10,11 +10,10 @@ import (
 
 // selectArgs is what a SELECT asks for.
 type selectArgs struct {
-	name      string // of the mailbox, and as the client wrote it
-	given     string
-	readOnly  bool
-	condstore bool
-	known     *knownState // QRESYNC (RFC 7162 §3.2.5)
+	name     string // of the mailbox, and as the client wrote it
+	given    string
+	readOnly bool
+	known    *knownState // QRESYNC (RFC 7162 §3.2.5)
 }
 
 // selectMailbox handles SELECT and EXAMINE.
