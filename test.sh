@@ -41,7 +41,7 @@ unit() {
 
 # fuzz runs every target; what is left of the time is shared by the targets that are left.
 fuzz() {
-  local dir pkg f bin out secs left bad=0 end=$((SECONDS + ${FUZZ_SECONDS:-220}))
+  local dir pkg f bin out secs left bad=0 end=$((SECONDS + ${FUZZ_SECONDS:-90}))
   dir=$(mktemp -d) || return 1
   grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort -u >"$dir/targets"
   left=$(wc -l <"$dir/targets")
