@@ -25,12 +25,15 @@ import (
 // binary is the program; TestMain builds it when the first test asks for it.
 var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "atrium")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", append(append([]string{"build", "-o", path}, buildFlags...), ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
 })
+
+// buildFlags are the binary's, see race_test.go.
+var buildFlags []string
 
 // scratch is the folder of the binary, removed at the end.
 var scratch string
@@ -162,7 +165,7 @@ func (i *instance) kill() {
 	i.cmd.Process.Kill()
 	<-i.ended
 	i.cmd = nil
-	if s := i.log.String(); strings.Contains(s, "panic") {
+	if s := i.log.String(); strings.Contains(s, "panic") || strings.Contains(s, "DATA RACE") {
 		i.t.Errorf("the server's log:\n%s", s)
 	}
 }
@@ -180,7 +183,7 @@ func (i *instance) terminate() {
 		i.cmd.Process.Kill()
 		i.t.Fatalf("still running 30 s after SIGTERM\n%s", i.log)
 	}
-	if s := i.log.String(); strings.Contains(s, "panic") || strings.Contains(s, "level=ERROR") {
+	if s := i.log.String(); strings.Contains(s, "panic") || strings.Contains(s, "level=ERROR") || strings.Contains(s, "DATA RACE") {
 		i.t.Errorf("the server's log:\n%s", s)
 	}
 	i.cmd = nil
