@@ -285,7 +285,7 @@ func TestUpgrade(t *testing.T) {
 	var c credential
 	key := credentialKey(a.ID, 0)
 	must(t, decode(key, scan(t, engine, 'c')[string(key)], &c))
-	if !strings.HasPrefix(c.Hash, "$argon2id$v=19$m=16,t=2,p=1$") || c.Scram.Iterations != 5000 {
+	if !strings.HasPrefix(c.Hash, "$argon2id$v=19$m=16,t=2,p=2$") || c.Scram.Iterations != 5000 {
 		t.Error(c.Hash, c.Scram)
 	}
 	d = open(t, engine, cfg)

@@ -17,6 +17,7 @@ type Config struct {
 
 	Memory          int           // argon2id memory, KiB
 	Passes          int           // argon2id passes over it
+	Lanes           int           // argon2id lanes, computed side by side: the same work, done sooner where there are cores
 	ScramIterations int           // PBKDF2 iterations of SCRAM keys, see below; 0: none are kept, SCRAM is not offered
 	Hashes          int           // password hashes computed at once; each takes Memory
 	HashWait        time.Duration // how long a login waits for its turn at most
@@ -30,12 +31,12 @@ type Config struct {
 }
 
 // DefaultConfig returns settings by OWASP's advice (argon2id, 7 MiB, 5
-// passes). SCRAM keys have 60,000 iterations: Cyrus' library, which mbsync and
+// passes) in two lanes. SCRAM keys have 60,000 iterations: Cyrus' library, which mbsync and
 // others use, refuses more than 65,536.
 func DefaultConfig() Config {
 	return Config{
 		Domain: "localhost", Separators: "+",
-		Memory: 7 * 1024, Passes: 5, ScramIterations: 60_000,
+		Memory: 7 * 1024, Passes: 5, Lanes: 2, ScramIterations: 60_000,
 		Hashes: min(4, runtime.NumCPU()), HashWait: 10 * time.Second,
 		Remember: time.Hour,
 		Delay:    250 * time.Millisecond, MaxDelay: 8 * time.Second, LockAfter: 20, LockFor: 10 * time.Minute,
@@ -57,6 +58,9 @@ func (c *Config) Validate() (err error) {
 	}
 	if c.Passes < 1 || c.Passes > 100 {
 		bad("passes: %d, must be 1 to 100", c.Passes)
+	}
+	if c.Lanes < 1 || c.Lanes > maxThreads {
+		bad("lanes: %d, must be 1 to %d", c.Lanes, maxThreads)
 	}
 	if c.ScramIterations != 0 && (c.ScramIterations < 4096 || c.ScramIterations > 10_000_000) {
 		bad("scram_iterations: %d, must be 0 or 4096 (RFC 7677 §4) to 10000000", c.ScramIterations)

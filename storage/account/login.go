@@ -73,7 +73,7 @@ func (d *Directory) verify(ctx context.Context, e *entry, password string) (bool
 	}
 	prepared, err := prepare(password)
 	usable := err == nil && stored.Hash != ""
-	hash := phc{memory: uint32(d.cfg.Memory), passes: uint32(d.cfg.Passes), threads: 1, salt: make([]byte, 16), sum: make([]byte, 32)}
+	hash := phc{memory: uint32(d.cfg.Memory), passes: uint32(d.cfg.Passes), threads: uint8(d.cfg.Lanes), salt: make([]byte, 16), sum: make([]byte, 32)}
 	if usable {
 		if hash, err = parsePHC(stored.Hash); err != nil {
 			return false, fmt.Errorf("account %q: %w", e.Name, err)

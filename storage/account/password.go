@@ -117,7 +117,7 @@ func (p phc) weaker(cfg *Config) bool {
 
 // newPHC hashes a prepared password by the settings.
 func newPHC(password string, cfg *Config) phc {
-	p := phc{memory: uint32(cfg.Memory), passes: uint32(cfg.Passes), threads: 1, salt: make([]byte, 16)}
+	p := phc{memory: uint32(cfg.Memory), passes: uint32(cfg.Passes), threads: uint8(cfg.Lanes), salt: make([]byte, 16)}
 	rand.Read(p.salt)
 	p.sum = argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.threads, 32)
 	return p
