@@ -49,9 +49,21 @@ func get(rq *Request, w http.ResponseWriter) error {
 	if r.Entry == nil {
 		return rq.index(w, r)
 	}
-	defer body.Close()
+	defer func() { body.Close() }()
 	entity(w.Header(), r.Entry)
 	w.Header().Set("Accept-Ranges", "bytes")
+	if f := r.Tree.Negotiate; f != nil {
+		other, mediaType, err := f(rq, body)
+		if err != nil {
+			return err
+		}
+		w.Header().Add("Vary", "Accept, User-Agent")
+		if other != nil {
+			body.Close()
+			body = other
+			w.Header()["Content-Type"] = []string{mediaType}
+		}
+	}
 	if rq.Header.Get("Range") != "" {
 		// The preconditions are done with; ServeContent looks at If-Range.
 		for _, h := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {

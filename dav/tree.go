@@ -39,6 +39,9 @@ type Tree struct {
 
 	// Open returns a member's body.
 	Open func(ctx context.Context, v *storage.View, o storage.ObjectID) (Body, error)
+	// Negotiate returns a member in the form that a GET asks for, nil when that is
+	// the one it has (RFC 9110 §12). May be nil.
+	Negotiate func(rq *Request, b Body) (other Body, mediaType string, err error)
 
 	// Prepare takes a body that a client sends, outside of any transaction.
 	Prepare func(rq *Request, body io.Reader) (Upload, error)

@@ -39,7 +39,11 @@ func (f *face) getMaxSize(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
 }
 
 // selection is CARDDAV:address-data in a request: the properties that are wanted (RFC 6352 §10.4).
-type selection struct{ names, novalue map[string]bool }
+// It says in which version of vCard too; "": as the card is.
+type selection struct {
+	version        string
+	names, novalue map[string]bool
+}
 
 func readSelection(r *elem.Reader, start elem.Start) (any, error) {
 	t, v := start.Attr("content-type"), start.Attr("version")
@@ -49,7 +53,7 @@ func readSelection(r *elem.Reader, start elem.Start) (any, error) {
 	if v != "" && v != "3.0" && v != "4.0" {
 		return nil, dav.Refuse(http.StatusForbidden, "CR:supported-address-data")
 	}
-	sel := selection{names: map[string]bool{}, novalue: map[string]bool{}}
+	sel := selection{version: v, names: map[string]bool{}, novalue: map[string]bool{}}
 	for s := range r.Children() {
 		switch {
 		case s.Is("CR:allprop"):
@@ -63,39 +67,45 @@ func readSelection(r *elem.Reader, start elem.Start) (any, error) {
 		}
 	}
 	if len(sel.names) == 0 {
+		sel.names = nil
+	}
+	if sel.names == nil && v == "" {
 		return nil, r.Err()
 	}
 	return &sel, r.Err()
 }
 
-// getData writes a card, whole or in parts.
+// getData writes a card, whole or in parts, in the version that was asked for.
 func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
-	sel, _ := a.Arg.(*selection)
-	m, _ := r.Loaded.(*contacts.Match)
-	var b []byte
-	var c *card.Card
-	var err error
-	switch {
-	case m == nil:
-		b, err = contacts.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
-	case sel == nil:
-		b, err = m.Data()
-	default:
-		b = nil
-		c, err = m.Card()
+	var sel selection
+	if s, _ := a.Arg.(*selection); s != nil {
+		sel = *s
 	}
-	if err != nil || sel == nil {
-		w.TextBytes(b)
+	if sel.version == "" {
+		sel.version = spoken(a.Request)
+	}
+	var b []byte
+	var err error
+	m, _ := r.Loaded.(*contacts.Match)
+	if m != nil {
+		b, err = m.Data()
+	} else {
+		b, err = contacts.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	}
+	if err != nil {
 		return err
 	}
-	if c == nil {
-		limits := card.DefaultLimits()
-		limits.Size = max(limits.Size, len(b))
-		if c, err = card.Parse(b, limits); err != nil {
+	if b, err = inVersion(b, sel.version); err != nil {
+		return err
+	}
+	if sel.names != nil {
+		c, err := card.Parse(b, card.Limits{})
+		if err != nil {
 			return err
 		}
+		b = c.Select(sel.names, sel.novalue)
 	}
-	w.TextBytes(c.Select(sel.names, sel.novalue))
+	w.TextBytes(b)
 	return nil
 }
 
