@@ -5,6 +5,10 @@ import "atrium/storage/blob"
 // AccountID numbers accounts; package account hands them out and never uses one again.
 type AccountID uint64
 
+// System is the account of the server itself: what is queued to go out, and keys. Nobody
+// logs in to it, and package account never hands it out.
+const System AccountID = 1<<64 - 2
+
 // CollectionID numbers the collections of one account, never used again.
 type CollectionID uint32
 

@@ -81,7 +81,7 @@ func (h *house) checkDomains(ctx context.Context, deep bool, names map[storage.A
 		return err
 	}
 	for n, a := range all {
-		if names[a] == "" {
+		if names[a] == "" && a != storage.System {
 			// one that was added since names was read is no stranger
 			if _, err := h.dir.Get(ctx, a); errors.Is(err, storage.NotFound) {
 				tell(storage.Problem{Account: a, What: "it has data and is in no list of accounts: its deletion was cut short"})
