@@ -21,13 +21,14 @@ import (
 type view struct {
 	c        *session
 	account  *mail.Account
-	box      mail.Mailbox   // at the last sync
-	cur      *mail.Snapshot // the same, with its messages; nil while the view rests
-	gone     []imap.UID     // ascending: went, and the client was not told
-	goneSeq  []uint32       // the numbers of gone; nil: not counted yet
-	changed  []imap.UID     // ascending: flags changed, and the client was not told
-	recent   wire.Set       // UIDs that are \Recent in this session
-	saved    wire.Set       // UIDs that the last search saved (RFC 5182)
+	box      mail.Mailbox                // at the last sync
+	cur      *mail.Snapshot              // the same, with its messages; nil while the view rests
+	gone     []imap.UID                  // ascending: went, and the client was not told
+	goneSeq  []uint32                    // the numbers of gone; nil: not counted yet
+	changed  []imap.UID                  // ascending: flags changed, and the client was not told
+	recent   wire.Set                    // UIDs that are \Recent in this session
+	saved    wire.Set                    // UIDs that the last search saved (RFC 5182)
+	batches  map[batchRequest]batchAsked // what UIDBATCHES asked for
 	readOnly bool
 }
 
