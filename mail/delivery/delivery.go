@@ -29,13 +29,18 @@ const (
 	Refused Kind = "refused by the recipient"
 )
 
-// Refusal is a Refused message, with the words for the sender.
-type Refusal struct{ Reason string }
+// Refusal is a Refused message, with the words for the sender. With a Code of 4xx it is
+// refused for now only, and not of the class Refused.
+type Refusal struct {
+	Reason string
+	Code   int    // of the SMTP reply; 0: 550 5.7.1
+	Status string // its enhanced status code (RFC 3463), when Code is set
+}
 
 func (r *Refusal) Error() string { return string(Refused) + ": " + r.Reason }
 
 // Is makes a Refusal an error of the class Refused.
-func (r *Refusal) Is(target error) bool { return target == Refused }
+func (r *Refusal) Is(target error) bool { return target == Refused && (r.Code == 0 || r.Code >= 500) }
 
 // Config has the settings of deliveries.
 type Config struct {
@@ -94,6 +99,7 @@ func (d *Deliverer) Config() Config { return d.cfg }
 // Route is where a recipient's address leads, as it was found at RCPT.
 type Route struct {
 	Address string // as it was given, in the form local@domain
+	DSN     RouteDSN
 	targets []account.Recipient
 }
 

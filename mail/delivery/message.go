@@ -181,7 +181,7 @@ func (j *job) add(to account.Recipient, p Plan) {
 		if j.refused == nil {
 			j.refused = map[string]error{}
 		}
-		j.refused[to.Detail] = &Refusal{p.Reject}
+		j.refused[to.Detail] = &Refusal{Reason: p.Reject}
 		return
 	}
 	j.into = append(j.into, p.Into...)

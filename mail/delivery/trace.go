@@ -24,6 +24,10 @@ type Envelope struct {
 	// Whole tells that the sender learns but one outcome for all recipients
 	// (SMTP, not LMTP): when some fail it will send to all of them again.
 	Whole bool
+
+	DSN        EnvelopeDSN
+	RequireTLS bool // what goes on from here goes over TLS alone (RFC 8689)
+	Verdict    Verdict
 }
 
 // trace returns the lines that final delivery puts on top: Return-Path and

@@ -51,7 +51,12 @@ func (s *session) greet(name string) reply {
 		return reply{code: 501, status: "5.5.4", text: "A name of the client is needed"}
 	}
 	s.reset()
+	before := s.helo
 	s.helo, s.plain = name, false
+	if r := s.admit(Greeting, ""); r.code != 0 {
+		s.helo = before
+		return r
+	}
 	lines := append([]string{s.server.hostText()}, s.keywords()...)
 	return reply{code: 250, text: strings.Join(lines, "\n")}
 }

@@ -33,7 +33,7 @@ func TestChecker(t *testing.T) {
 	r := newRig(t)
 	cfg := DefaultConfig()
 	cfg.Hostname = "mx.example.org"
-	s, err := New(SMTP, cfg, r.to, nil, nil, r.log, wordChecker{"viagra"})
+	s, err := New(SMTP, cfg, r.to, nil, nil, r.log, WithChecker(wordChecker{"viagra"}))
 	must(t, err)
 	defer s.Shutdown(context.Background())
 	addr := listen(t, s)

@@ -22,6 +22,7 @@ type Config struct {
 	Hostname       string        `toml:"hostname"`        // of this host, in greeting and replies
 	Conn           conn.Config   `toml:"conn"`            // limits of connections
 	MaxRecipients  int           `toml:"max_recipients"`  // of one transaction
+	MaxDomains     int           `toml:"max_domains"`     // of the recipients of one transaction, 0: no limit
 	MaxMails       int           `toml:"max_mails"`       // transactions of one connection, 0: no limit
 	MaxLine        int           `toml:"max_line"`        // bytes of a command line, CR LF not counted
 	MaxErrors      int           `toml:"max_errors"`      // refused commands after which the connection is closed
@@ -49,6 +50,9 @@ func (c *Config) Validate() (err error) {
 	}
 	if c.MaxRecipients < 100 {
 		bad("max_recipients: %d, RFC 5321 §4.5.3.1.8 wants at least 100", c.MaxRecipients)
+	}
+	if c.MaxDomains < 0 {
+		bad("max_domains: %d is negative", c.MaxDomains)
 	}
 	if c.MaxMails < 0 {
 		bad("max_mails: %d is negative", c.MaxMails)

@@ -113,6 +113,7 @@ func (s *session) complete(strict bool) reply {
 	}
 	results := c.message.Deliver(s.c.Context())
 	s.note(results)
+	s.tell(results)
 	if s.server.dialect != LMTP {
 		return s.outcome(results)
 	}

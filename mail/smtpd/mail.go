@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"atrium/mail/delivery"
@@ -18,6 +20,11 @@ type transaction struct {
 	routes  []*delivery.Route
 	content *content    // once it has begun
 	lines   lineChecker // of what BDAT brought
+
+	dsn        delivery.EnvelopeDSN
+	rcpt       delivery.RouteDSN // of the RCPT under way
+	requireTLS bool
+	domains    []string // of the recipients, each once
 }
 
 // mail handles MAIL, RFC 5321 §4.1.1.2.
@@ -49,6 +56,10 @@ func (s *session) mail(args string) reply {
 		}
 	}
 	s.tx = tx
+	if r := s.admit(Sender, ""); r.code != 0 {
+		s.tx = nil
+		return r
+	}
 	s.mails++
 	return reply{code: 250, status: "2.1.0", text: "Ok"}
 }
@@ -96,17 +107,30 @@ func (s *session) rcpt(args string) reply {
 	if !to.ASCII() && !s.tx.utf8 {
 		return reply{code: 553, status: "5.6.7", text: "SMTPUTF8 is needed for that address"}
 	}
+	s.tx.rcpt = delivery.RouteDSN{}
 	if r := s.params(s.tx, params, s.server.registry.rcpt); r.code != 0 {
 		return r
 	}
 	if len(s.tx.routes) >= s.server.cfg.MaxRecipients {
 		return reply{code: 452, status: "4.5.3", text: "Too many recipients"} // RFC 5321 §4.5.3.1.10
 	}
+	domain := strings.ToLower(to.Domain)
+	known := slices.Contains(s.tx.domains, domain)
+	if m := s.server.cfg.MaxDomains; m > 0 && !known && len(s.tx.domains) >= m {
+		return reply{code: 452, status: "4.5.3", text: "Too many recipient domains"} // RFC 9422 §4.3
+	}
 	route, err := s.server.delivery.Route(s.c.Context(), to.String(), s.tx.size)
 	if err != nil {
 		return s.noRoute(to, err)
 	}
+	if r := s.admit(Recipient, to.String()); r.code != 0 {
+		return r
+	}
+	route.DSN = s.tx.rcpt
 	s.tx.routes = append(s.tx.routes, route)
+	if !known {
+		s.tx.domains = append(s.tx.domains, domain)
+	}
 	s.idle-- // the transaction counts, not its recipients
 	return reply{code: 250, status: "2.1.5", text: "Ok"}
 }
@@ -128,7 +152,7 @@ func (s *session) envelope() *delivery.Envelope {
 	e := &delivery.Envelope{
 		From: s.tx.from.String(), Routes: s.tx.routes,
 		ID: rand.Text()[:13], Helo: s.helo, Remote: s.c.Remote(), Protocol: s.protocol(), Time: time.Now(),
-		Whole: s.server.dialect != LMTP,
+		Whole: s.server.dialect != LMTP, DSN: s.tx.dsn, RequireTLS: s.tx.requireTLS,
 	}
 	if t := s.c.TLS(); t != nil {
 		e.Cipher = tls.CipherSuiteName(t.CipherSuite)

@@ -95,7 +95,11 @@ func (s *session) failure(err error) reply {
 	}
 	var refusal *delivery.Refusal
 	if errors.As(err, &refusal) {
-		return reply{code: 550, status: "5.7.1", text: strings.ReplaceAll(refusal.Reason, "\n", " ")}
+		r := reply{code: 550, status: "5.7.1", text: strings.ReplaceAll(refusal.Reason, "\n", " ")}
+		if refusal.Code != 0 {
+			r.code, r.status = refusal.Code, refusal.Status
+		}
+		return r
 	}
 	for _, f := range failures {
 		if errors.Is(err, f.class) {

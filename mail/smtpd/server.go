@@ -21,24 +21,17 @@ type Server struct {
 	delivery *delivery.Deliverer
 	auth     *auth.Authenticator // nil when the dialect has no log-in
 	checkers []Checker
+	guard    Guard    // nil: none
+	notifier Notifier // nil: none
 	conns    *conn.Server
 	registry *registry
 	limit    int // of a command line, the longest that any command may have
 }
 
-// Checker looks at messages that come by SMTP before they are delivered: who
-// sent them (SPF, DKIM, DMARC), what is in them.
-type Checker interface {
-	// Check returns whole header fields with their CR LF to be put on top of the
-	// message (authres.AppendField makes one). An error refuses the message, a
-	// *delivery.Refusal for good and with its words, others for now. The message's
-	// Envelope has the client's address and name, and the sender's.
-	Check(ctx context.Context, m *delivery.Message) (fields []byte, err error)
-}
-
 // New returns a Server. a is needed for Submission alone; tlsConfig is for
-// STARTTLS and implicit TLS, nil when there is none; checkers are for SMTP.
-func New(d Dialect, cfg Config, to *delivery.Deliverer, a *auth.Authenticator, tlsConfig *tls.Config, log *slog.Logger, checkers ...Checker) (*Server, error) {
+// STARTTLS and implicit TLS, nil when there is none; options say who else has a
+// word in it.
+func New(d Dialect, cfg Config, to *delivery.Deliverer, a *auth.Authenticator, tlsConfig *tls.Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", d, err)
 	}
@@ -50,11 +43,12 @@ func New(d Dialect, cfg Config, to *delivery.Deliverer, a *auth.Authenticator, t
 		}
 		s.auth = a
 		s.limit = max(s.limit, auth.MaxResponse+64)
-	case SMTP:
-		s.checkers = checkers
-	case LMTP:
+	case SMTP, LMTP:
 	default:
 		return nil, fmt.Errorf("smtpd: there is no dialect %q", d)
+	}
+	for _, o := range options {
+		o(s)
 	}
 	cfg.Conn.StrictLines = true
 	s.conns = conn.NewServer(conn.Protocol{

@@ -28,6 +28,14 @@ type session struct {
 func (s *Server) serve(c *conn.Conn) {
 	ss := &session{server: s, c: c}
 	defer ss.reset()
+	if r := ss.admit(Connecting, ""); r.code != 0 {
+		if r.code != 421 {
+			r = reply{code: 554, status: r.status, text: r.text} // RFC 5321 §3.1
+		}
+		r.text = s.hostText(r.text)
+		ss.send(r)
+		return
+	}
 	ss.send(reply{code: 220, text: s.hostText(greetings[s.dialect], "Atrium")})
 	for {
 		line, err := ss.next()

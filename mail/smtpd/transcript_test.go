@@ -274,9 +274,29 @@ func TestTranscripts(t *testing.T) {
 			S: 250-SMTPUTF8
 			S: 250-ENHANCEDSTATUSCODES
 			S: 250-CHUNKING
+			S: 250-REQUIRETLS
 			S: 250 LIMITS RCPTMAX=1000
 			C: STARTTLS
-			S: 503 5.5.1 TLS is on already`},
+			S: 503 5.5.1 TLS is on already
+			C: MAIL FROM:<a@b.example> REQUIRETLS
+			S: 250 2.1.0 Ok`},
+		{"REQUIRETLS without TLS, RFC 8689; DSN without one who tells; RCPTDOMAINMAX, RFC 9422", SMTP, func(c *Config) { c.MaxDomains, c.MaxMails = 1, 2 }, `
+			S: 220 mx.example.org ESMTP Atrium
+			C: EHLO c.example
+			S: ...
+			S: 250 LIMITS MAILMAX=2 RCPTMAX=1000 RCPTDOMAINMAX=1
+			C: MAIL FROM:<a@b.example> REQUIRETLS
+			S: 530 5.7.10 REQUIRETLS needs TLS
+			C: MAIL FROM:<a@b.example> RET=FULL
+			S: 555 5.5.4 Parameter not recognized: RET
+			C: MAIL FROM:<a@b.example>
+			S: 250 2.1.0 Ok
+			C: RCPT TO:<user1@example.org>
+			S: 250 2.1.5 Ok
+			C: RCPT TO:<any@catch.example>
+			S: 452 4.5.3 Too many recipient domains
+			C: RCPT TO:<user2@EXAMPLE.org>
+			S: 250 2.1.5 Ok`},
 		{"BDAT, RFC 3030", SMTP, nil, `
 			S: 220 mx.example.org ESMTP Atrium
 			C: EHLO c.example
