@@ -1,0 +1,25 @@
+// Package queue carries mail to other servers: it keeps what is to go out in
+// the store, tries again until it went or time is over, and tells the sender what
+// became of it.
+//
+// # Nouns
+//
+// A Message is what Enqueue takes: an envelope, and content that is filed in the
+// blob store. An Entry is a message, or a part of its recipients, as it waits in
+// the queue. A job is what one entry has for one destination; a destination is a
+// domain, or the server that a route names. An attempt is one try at an entry.
+//
+// # Rules
+//
+// What Enqueue took is on disk. Each entry is one record with the state of each
+// recipient; a recipient's outcome is written before the next message goes over
+// the same connection, so that after a crash a message goes at most twice, and
+// never not at all. When an attempt begins is kept in an index by time; memory
+// holds only a window of what is due, whatever waits. The sender hears of a
+// failure, and of success where that was asked for (RFC 3461), from the null
+// sender; who is not there to hear it, the null sender, is told nothing. Content
+// is sent as it was filed, but where the next server cannot take it (RFC 6152 §3).
+// Everything lies in the account storage.System.
+//
+// Start reading at Queue.Enqueue, then Queue.Run.
+package queue
