@@ -49,7 +49,7 @@ func (rq *Request) collections(v *storage.View, r *Resource, all *[]*Resource) e
 		if !ok {
 			continue
 		}
-		rights, err := v.Rights(rq.Actor.ID, c.ID)
+		rights, err := rq.rights(v, r.Tree, c)
 		if err != nil {
 			return err
 		}

@@ -47,6 +47,11 @@ func get(rq *Request, w http.ResponseWriter) error {
 		return err
 	}
 	if r.Entry == nil {
+		if r.Collection != nil && r.Tree.Index != nil {
+			if done, err := r.Tree.Index(rq, w, r); done || err != nil {
+				return err
+			}
+		}
 		return rq.index(w, r)
 	}
 	defer func() { body.Close() }()

@@ -16,7 +16,7 @@ var webdav = Module{
 	Methods: map[string]Handler{
 		"OPTIONS": nil, // answered before the login
 		"GET":     get, "HEAD": get, "PUT": put, "DELETE": remove,
-		"PROPFIND": propfind, "PROPPATCH": proppatch, "COPY": copyMove, "MOVE": copyMove, "REPORT": report,
+		"PROPFIND": propfind, "PROPPATCH": proppatch, "COPY": copyMove, "MOVE": copyMove, "REPORT": report, "POST": post,
 	},
 	Properties: []Property{
 		{Name: elem.N("D:resourcetype"), On: Everything, All: true, Get: getResourceType},
@@ -73,6 +73,11 @@ var calendarServer = Module{RFC: "caldav-ctag", Properties: []Property{
 func getResourceType(_ *Ask, r *Resource, w *elem.Writer) error {
 	for _, t := range r.Kind.Types {
 		w.Empty(t)
+	}
+	if r.Collection != nil && r.Entry == nil && r.Tree.Types != nil {
+		for _, t := range r.Tree.Types(r.Collection) {
+			w.Empty(t)
+		}
 	}
 	return nil
 }

@@ -192,6 +192,11 @@ func (rq *Request) checkTypes(types []xml.Name) error {
 	if types == nil {
 		return nil
 	}
+	for _, alias := range rq.Target.Tree.Alias {
+		if sameNames(alias, types) {
+			return nil
+		}
+	}
 	want := rq.Target.Tree.Collection.Types
 	for _, t := range want {
 		if !slices.Contains(types, t) {
@@ -204,6 +209,16 @@ func (rq *Request) checkTypes(types []xml.Name) error {
 		}
 	}
 	return nil
+}
+
+// sameNames tells whether two sets of names are the same.
+func sameNames(a, b []xml.Name) bool {
+	for _, n := range b {
+		if !slices.Contains(a, n) {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 func (rq *Request) make(tx *storage.Tx, types []xml.Name, updates []update) ([]refusal, error) {

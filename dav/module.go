@@ -47,10 +47,14 @@ type Module struct {
 	Features   []string           // tokens of the DAV header
 	Methods    map[string]Handler // by HTTP method
 	Reports    []Report
+	Posts      []Post
 	Properties []Property
 	Privileges []Privilege
 	Trees      []*Tree
 	WellKnown  []string // names below /.well-known/ that lead to /
+
+	// Public answers anyone, without a login, by the beginning of the path: "/timezones/".
+	Public map[string]http.Handler
 }
 
 // Handler answers a request. An error becomes an answer when nothing was sent yet.
@@ -117,6 +121,8 @@ type registry struct {
 	allow      string
 	reports    map[xml.Name]*Report
 	reportList []*Report
+	posts      []*Post
+	public     map[string]http.Handler  // by the beginning of the path
 	properties map[xml.Name][]*Property // more than one when they are on different kinds
 	order      []*Property
 	privileges []Privilege
@@ -129,7 +135,7 @@ type registry struct {
 // mistake in the program.
 func collect(modules []Module) *registry {
 	g := &registry{methods: map[string]Handler{}, reports: map[xml.Name]*Report{}, properties: map[xml.Name][]*Property{},
-		trees: map[string]*Tree{}, wellKnown: map[string]bool{}}
+		trees: map[string]*Tree{}, wellKnown: map[string]bool{}, public: map[string]http.Handler{}}
 	var features []string
 	for i := range modules {
 		m := &modules[i]
@@ -148,6 +154,14 @@ func collect(modules []Module) *registry {
 			claim(g.reports[r.Name] == nil, "report", r.Name.Local)
 			g.reports[r.Name] = r
 			g.reportList = append(g.reportList, r)
+		}
+		for i := range m.Posts {
+			g.posts = append(g.posts, &m.Posts[i])
+		}
+		for path, h := range m.Public {
+			_, taken := g.public[path]
+			claim(!taken, "path", path)
+			g.public[path] = h
 		}
 		for i := range m.Properties {
 			g.property(&m.Properties[i])

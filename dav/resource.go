@@ -160,7 +160,7 @@ func (rq *Request) collection(v *storage.View, t *Target, segments []string) (*s
 
 // asCollection is the Resource of a collection that n segments of the target lead to.
 func (rq *Request) asCollection(v *storage.View, t *Target, c *storage.Collection, n int) (*Resource, error) {
-	rights, err := v.Rights(rq.Actor.ID, c.ID)
+	rights, err := rq.rights(v, t.Tree, c)
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +168,15 @@ func (rq *Request) asCollection(v *storage.View, t *Target, c *storage.Collectio
 		return nil, errNowhere
 	}
 	return &Resource{Kind: t.Tree.Collection, Path: t.path(n, true), Tree: t.Tree, Owner: t.Owner, Collection: c, Rights: rights}, nil
+}
+
+// rights are what the actor may do with a collection.
+func (rq *Request) rights(v *storage.View, t *Tree, c *storage.Collection) (storage.Rights, error) {
+	rights, err := v.Rights(rq.Actor.ID, c.ID)
+	if t.Limit != nil {
+		rights &= t.Limit(c)
+	}
+	return rights, err
 }
 
 func (rq *Request) asMember(parent *Resource, e *Entry, path string) *Resource {

@@ -64,6 +64,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMovedPermanently)
 		return
 	}
+	if h := s.anyone(r.URL.Path); h != nil {
+		h.ServeHTTP(w, r)
+		return
+	}
 	w.Header()["DAV"] = []string{s.features} // spelled as clients know it
 	if r.Method == http.MethodOptions {
 		s.options(w)
@@ -93,6 +97,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.write(w, r.Method == http.MethodHead)
+}
+
+// anyone is who answers a path without a login; nil for most.
+func (s *Server) anyone(path string) http.Handler {
+	if len(s.public) == 0 || len(path) < 2 {
+		return nil
+	}
+	for begin, h := range s.public {
+		if rest, ok := strings.CutPrefix(path, strings.TrimSuffix(begin, "/")); ok && (rest == "" || rest[0] == '/') {
+			return h
+		}
+	}
+	return nil
 }
 
 // Of a body of up to unread bytes that nobody read, net/http takes care before it sends the
@@ -144,6 +161,11 @@ func (s *Server) serve(rq *Request, w http.ResponseWriter) error {
 	}
 	if err := s.prepare(rq); err != nil {
 		return err
+	}
+	if t := rq.Target.Tree; t != nil && t.Fresh != nil && rq.Target.Owner != nil {
+		if err := t.Fresh(rq); err != nil {
+			return err
+		}
 	}
 	return handle(rq, w)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"io"
 	"iter"
+	"net/http"
 	"strings"
 	"time"
 
@@ -24,6 +25,17 @@ type Tree struct {
 	Member     *Kind
 	HomeSet    xml.Name // the principal's property that names the home; "": none
 	MaxSize    int64    // bytes of a member
+
+	// Types are more resource types of one collection, and Alias what a client may ask for
+	// instead of Collection.Types to make one. Limit are the rights that a collection leaves even its
+	// owner. Fresh is called before a request, outside of any transaction. All may be nil.
+	Types func(c *storage.Collection) []xml.Name
+	Alias [][]xml.Name
+	Limit func(c *storage.Collection) storage.Rights
+	Fresh func(rq *Request) error
+
+	// Index answers a GET of a collection, when it does not leave that to the page that all have. May be nil.
+	Index func(rq *Request, w http.ResponseWriter, r *Resource) (done bool, err error)
 
 	// Ensure makes what a new account has.
 	Ensure func(tx *storage.Tx) error

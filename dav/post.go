@@ -1,0 +1,80 @@
+package dav
+
+import (
+	"encoding/xml"
+	"net/http"
+	"strings"
+
+	"atrium/dav/elem"
+	"atrium/storage"
+)
+
+// Post is one meaning that POST has: told by the query ("?action=attachment-add", "?add-member"),
+// by the root element of an XML body, or by the media type of another.
+type Post struct {
+	Action string   // the query's action, or its only key
+	Root   xml.Name // of an XML body
+	Type   string   // media type of a body that is not XML
+	On     Kinds
+
+	// Run answers. The reader stands on the root element s; it is nil without Root.
+	Run func(rq *Request, w http.ResponseWriter, r *elem.Reader, s elem.Start) error
+}
+
+// post answers POST by what the modules have for it.
+func post(rq *Request, w http.ResponseWriter) error {
+	var kind *Kind
+	err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
+		r, err := rq.locate(v, rq.Target)
+		if err == nil {
+			kind = r.Kind
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	contentType := rq.Header.Get("Content-Type")
+	if action := rq.action(); action != "" {
+		for _, p := range rq.Server.posts {
+			if p.Action == action && kind.Is(p.On) {
+				return p.Run(rq, w, nil, elem.Start{})
+			}
+		}
+		return Fail(http.StatusForbidden, "no such action here")
+	}
+	if isXML(contentType) {
+		r := elem.NewReader(rq.Body, rq.Server.xmlLimits())
+		root, ok := r.Root()
+		if !ok {
+			return r.Err()
+		}
+		for _, p := range rq.Server.posts {
+			if p.Root == root.Name && kind.Is(p.On) {
+				return p.Run(rq, w, r, root)
+			}
+		}
+		return Fail(http.StatusForbidden, "no such request here")
+	}
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	for _, p := range rq.Server.posts {
+		if p.Type != "" && strings.EqualFold(p.Type, strings.TrimSpace(mediaType)) && kind.Is(p.On) {
+			return p.Run(rq, w, nil, elem.Start{})
+		}
+	}
+	return rq.notHere()
+}
+
+// action is what a query asks POST to do.
+func (rq *Request) action() string {
+	if rq.URL.RawQuery == "" {
+		return ""
+	}
+	if a := rq.URL.Query().Get("action"); a != "" {
+		return a
+	}
+	if !strings.ContainsAny(rq.URL.RawQuery, "=&%") {
+		return rq.URL.RawQuery
+	}
+	return ""
+}
