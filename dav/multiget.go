@@ -1,9 +1,11 @@
 package dav
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"atrium/dav/elem"
@@ -28,10 +30,11 @@ func (rq *Request) Multiget(w http.ResponseWriter, r *elem.Reader) error {
 		err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
 			g := getter{rq: rq, v: v, l: l, many: len(hrefs) > 4}
 			for len(hrefs) > 0 && !l.Full() {
-				if err := g.get(hrefs[0]); err != nil {
+				n := min(len(hrefs), getAtOnce)
+				if err := g.batch(hrefs[:n]); err != nil {
 					return err
 				}
-				hrefs = hrefs[1:]
+				hrefs = hrefs[n:]
 			}
 			return nil
 		})
@@ -56,21 +59,79 @@ type getter struct {
 	many   bool      // there are many hrefs
 	prefix string    // of the hrefs in parent, as they are sent
 	parent *Resource // the collection of the last href
+
+	found []*Resource // reused
+	arena []byte      // bodies of a batch
 }
 
-// get writes the response for one href: a href that leads to nothing in
+// getAtOnce is how many hrefs are looked up before their bodies are read at once.
+const getAtOnce = 32
+
+// batch writes the responses for some hrefs, in their order: a href that leads to nothing in
 // the request's own resource has a status of 404.
-func (g *getter) get(href string) error {
-	r, err := g.find(href)
-	var e *Error
-	switch {
-	case err == nil:
-		return g.l.Resource(g.v, r)
-	case errors.Is(err, storage.NotFound), errors.Is(err, storage.Forbidden), errors.As(err, &e) && e.Status != http.StatusInternalServerError:
-		g.l.Status(href, http.StatusNotFound)
+func (g *getter) batch(hrefs []string) error {
+	found := g.found[:0]
+	for _, href := range hrefs {
+		r, err := g.find(href)
+		var e *Error
+		switch {
+		case err == nil:
+		case errors.Is(err, storage.NotFound), errors.Is(err, storage.Forbidden), errors.As(err, &e) && e.Status != http.StatusInternalServerError:
+			r = nil
+		default:
+			return err
+		}
+		found = append(found, r)
+	}
+	g.found = found
+	if err := g.load(found); err != nil {
+		return err
+	}
+	for i, r := range found {
+		if r == nil {
+			g.l.Status(hrefs[i], http.StatusNotFound)
+		} else if err := g.l.Resource(g.v, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads the bodies of members together where they are wanted: in the order in
+// which they lie in the store that costs a fraction.
+func (g *getter) load(found []*Resource) error {
+	byObject := make([]*Resource, 0, len(found))
+	for _, r := range found {
+		if r != nil {
+			byObject = append(byObject, r)
+		}
+	}
+	if len(byObject) < 5 || byObject[0].Tree.Bodies == nil || !g.wantsBodies(byObject[0].Kind) {
 		return nil
 	}
-	return err
+	slices.SortFunc(byObject, func(a, b *Resource) int { return cmp.Compare(a.Entry.Object, b.Entry.Object) })
+	objects := make([]storage.ObjectID, len(byObject))
+	for i, r := range byObject {
+		objects[i] = r.Entry.Object
+	}
+	g.arena = g.arena[:0]
+	return byObject[0].Tree.Bodies(g.v, objects, func(i int, body []byte) error {
+		at := len(g.arena)
+		g.arena = append(g.arena, body...)
+		byObject[i].Loaded = g.arena[at:len(g.arena):len(g.arena)]
+		return nil
+	})
+}
+
+// wantsBodies tells whether a property is asked for that only reports know, which is
+// what the members consist of.
+func (g *getter) wantsBodies(k *Kind) bool {
+	for _, it := range g.l.want.plan(g.rq.Server.registry, k, true).items {
+		if it.prop != nil && it.prop.Report {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *getter) find(href string) (*Resource, error) {
@@ -180,11 +241,40 @@ func (rq *Request) Search(fn func(v *storage.View, c *Resource, only string) err
 func (l *Listing) Found(v *storage.View, c *Resource, e Entry, loaded any) error {
 	m := Resource{Kind: c.Tree.Member, Path: c.member(e.Name), Tree: c.Tree, Owner: c.Owner, Collection: c.Collection,
 		Entry: &e, Rights: c.Rights, Loaded: loaded}
-	if err := l.Resource(v, &m); err != nil {
-		return err
-	}
 	if l.Full() {
-		return l.Flush()
+		m.Loaded = nil // it may be valid in this snapshot only
+		l.later = append(l.later, m)
+		return nil
+	}
+	return l.Resource(v, &m)
+}
+
+// rest writes what was found when the buffer was full already. No snapshot is
+// held while a client reads: an open one keeps the engine from clearing up.
+func (l *Listing) rest() error {
+	for len(l.later) > 0 {
+		if err := l.Flush(); err != nil {
+			return err
+		}
+		err := l.rq.view(l.later[0].Account(l.rq), func(v *storage.View) error {
+			for len(l.later) > 0 && !l.Full() && v.Account() == l.later[0].Account(l.rq) {
+				start := l.Len()
+				err := l.Resource(v, &l.later[0])
+				if errors.Is(err, storage.NotFound) { // gone meanwhile
+					l.Cut(start)
+					l.Status(l.later[0].Path, http.StatusNotFound)
+					err = nil
+				}
+				if err != nil {
+					return err
+				}
+				l.later = l.later[1:]
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

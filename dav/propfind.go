@@ -114,6 +114,7 @@ type Listing struct {
 	w      http.ResponseWriter
 	missed []int // reused: items of a plan that are absent
 	denied []int
+	later  []Resource // found, to be written when the client has taken what came before
 }
 
 // listing begins a 207 answer. Nothing leaves before Flush or Finish.
@@ -189,6 +190,9 @@ func (l *listingWriter) begin(size int) {
 
 // Finish ends the answer and sends what is left of it.
 func (l *Listing) Finish() error {
+	if err := l.rest(); err != nil {
+		return err
+	}
 	l.End()
 	(*listingWriter)(l).begin(l.Len())
 	return l.Flush()

@@ -29,7 +29,7 @@ type Resource struct {
 	Entry      *Entry              // of a member
 	Rights     storage.Rights      // what the actor may do with the collection or member
 
-	Loaded any // what a report has read of it already, for its own properties
+	Loaded any // what a report has read of it already, for its own properties: []byte is its octets
 
 	dead map[string][]byte // its stored properties, once they were read
 }

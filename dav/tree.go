@@ -49,6 +49,10 @@ type Tree struct {
 	Entries func(t *storage.Table) iter.Seq[Entry]
 	Changes func(v *storage.View, id storage.CollectionID, since uint64, limit int) (Delta, error)
 
+	// Bodies calls fn with the octets of each of some objects, ascending, that are kept where they can be read
+	// together, by its index; they are valid during the call. A property finds them in Resource.Loaded. May be nil.
+	Bodies func(v *storage.View, objects []storage.ObjectID, fn func(i int, body []byte) error) error
+
 	// Open returns a member's body.
 	Open func(ctx context.Context, v *storage.View, o storage.ObjectID) (Body, error)
 	// Negotiate returns a member in the form that a GET asks for, nil when that is

@@ -55,7 +55,7 @@ func Modules(store *storage.Store, cfg Config) []dav.Module {
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Label) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
-		Open: f.open, Prepare: f.prepare, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Bodies: calendar.Bodies, Open: f.open, Prepare: f.prepare, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
 	}
 	return []dav.Module{
 		{

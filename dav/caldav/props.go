@@ -197,19 +197,12 @@ func getComponentSets(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
 // getData writes an object, whole or in parts (RFC 4791 §9.6).
 func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	sel, _ := a.Arg.(*query.Selection)
-	m, _ := r.Loaded.(*calendar.Match)
 	if sel.All() {
-		var b []byte
-		var err error
-		if m != nil {
-			b, err = m.Data()
-		} else {
-			b, err = calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
-		}
+		b, err := f.octets(a, r)
 		w.TextBytes(b)
 		return err
 	}
-	c, err := f.parsed(a, r, m)
+	c, err := f.parsed(a, r)
 	if err != nil {
 		return err
 	}

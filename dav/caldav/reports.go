@@ -78,17 +78,28 @@ func (f *face) query(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ e
 }
 
 // parsed is an object that is to be shown in parts.
-func (f *face) parsed(a *dav.Ask, r *dav.Resource, m *calendar.Match) (*ics.Calendar, error) {
-	if m != nil {
+func (f *face) parsed(a *dav.Ask, r *dav.Resource) (*ics.Calendar, error) {
+	if m, ok := r.Loaded.(*calendar.Match); ok {
 		return m.Calendar()
 	}
-	b, err := calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	b, err := f.octets(a, r)
 	if err != nil {
 		return nil, err
 	}
 	limits := ics.DefaultLimits()
 	limits.Size = max(limits.Size, len(b))
 	return ics.Parse(b, limits)
+}
+
+// octets are those of an object, valid until the View ends.
+func (f *face) octets(a *dav.Ask, r *dav.Resource) ([]byte, error) {
+	switch m := r.Loaded.(type) {
+	case *calendar.Match:
+		return m.Data()
+	case []byte:
+		return m, nil
+	}
+	return calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
 }
 
 // freeBusy answers free-busy-query (RFC 4791 §7.10): iCalendar, not a

@@ -53,7 +53,7 @@ func Module(store *storage.Store, cfg Config) dav.Module {
 			Member:     &dav.Kind{Name: "card", Bits: dav.Member | cardKind},
 			Ensure:     func(tx *storage.Tx) error { return contacts.EnsureDefaults(tx, dav.Label) },
 			Make:       makeBook, ByName: byName, Entries: entries, Changes: changes,
-			Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyCard, Move: moveCard, Wrap: wrap,
+			Bodies: contacts.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyCard, Move: moveCard, Wrap: wrap,
 		}},
 		Reports: []dav.Report{
 			{Name: elem.N("CR:addressbook-query"), On: any, Run: f.query},

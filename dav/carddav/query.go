@@ -86,10 +86,12 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	}
 	var b []byte
 	var err error
-	m, _ := r.Loaded.(*contacts.Match)
-	if m != nil {
+	switch m := r.Loaded.(type) {
+	case *contacts.Match:
 		b, err = m.Data()
-	} else {
+	case []byte:
+		b = m
+	default:
 		b, err = contacts.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
 	}
 	if err != nil {
