@@ -82,6 +82,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 		if err != nil {
 			return err
 		}
+		in.apart = in.set.options&privateSeen != 0
 		out = Appended{UIDValidity: in.set.uidValidity}
 		for i := range msgs {
 			uid, err := in.add(tx, &msgs[i])
@@ -100,7 +101,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 }
 
 // AppendTx puts one message into a mailbox within a transaction on the owner's
-// account. The actor needs Insert or Post.
+// account. Its \Seen is for all, also where \Seen is private. The actor needs Insert or Post.
 func (a *Account) AppendTx(tx *storage.Tx, id ID, msg NewMessage) (imap.UID, error) {
 	if err := a.store.checkNew(&msg); err != nil {
 		return 0, err
@@ -146,6 +147,7 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 		if err != nil {
 			return err
 		}
+		in.apart = in.set.options&privateSeen != 0
 		to, err := in.add(tx, &msg)
 		if err != nil {
 			return err
@@ -186,6 +188,9 @@ type intake struct {
 	now    time.Time
 	used   func() (Flags, error)
 	grown  bool
+	actor  storage.AccountID
+	apart  bool // \Seen of what comes is the actor's alone
+	marks  []mark
 }
 
 // intake opens a mailbox to take messages. The actor needs Insert or Post.
@@ -207,7 +212,7 @@ func (a *Account) intake(tx *storage.Tx, id ID) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &intake{id: id, set: set, rights: rights, now: a.store.now(), used: usedIn(&tx.View, id)}, nil
+	return &intake{id: id, set: set, rights: rights, now: a.store.now(), used: usedIn(&tx.View, id), actor: a.actor}, nil
 }
 
 // flags returns the bits of flags as far as they may be set, making keywords.
@@ -249,12 +254,22 @@ func (in *intake) add(tx *storage.Tx, msg *NewMessage) (imap.UID, error) {
 // insert adds a row.
 func (in *intake) insert(tx *storage.Tx, m *Message) (imap.UID, error) {
 	m.Saved = in.now.Unix()
+	mine := in.apart && m.Flags&Seen != 0
+	if mine {
+		m.Flags &^= Seen
+	}
 	n, err := tx.Insert(in.id, m.Object, appendRow(make([]byte, 0, 24), m))
+	if mine {
+		in.marks = append(in.marks, mark{imap.UID(n), true})
+	}
 	return imap.UID(n), err
 }
 
 // close writes the table of keywords when it grew.
 func (in *intake) close(tx *storage.Tx) error {
+	if err := writeSeen(tx, in.id, in.actor, in.marks, nil); err != nil {
+		return err
+	}
 	if !in.grown {
 		return nil
 	}

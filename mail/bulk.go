@@ -68,7 +68,11 @@ func (a *Account) batch(ctx context.Context, id ID, need storage.Rights, set ima
 			return err
 		}
 		t, err := v.Table(id)
+		if err != nil {
+			return err
+		}
 		s = &Snapshot{Mailbox: m, table: t}
+		s.over, err = a.ownSeen(v, &m)
 		return err
 	})
 	if err != nil {

@@ -40,6 +40,9 @@ func (s *Store) Check(v *storage.View, deep bool, report func(storage.Problem)) 
 		if err := checkRows(v, c, &set, deep, say); err != nil {
 			return err
 		}
+		if err := checkSeen(v, c, &set, say); err != nil {
+			return err
+		}
 	}
 	return nil
 }

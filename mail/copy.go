@@ -115,6 +115,10 @@ func (a *Account) share(tx *storage.Tx, id ID, list []imap.UID, dst *Account, to
 	}
 	out.UIDValidity = in.set.uidValidity
 	bits := flagMap{from: src.Keywords, to: in}
+	seen, err := a.carrySeen(tx, &src, in)
+	if err != nil {
+		return out, err
+	}
 	for _, uid := range list {
 		row, err := tx.Row(id, storage.Num(uid))
 		if errors.Is(err, storage.NotFound) {
@@ -127,10 +131,13 @@ func (a *Account) share(tx *storage.Tx, id ID, list []imap.UID, dst *Account, to
 		if !decodeRow(&row, &m) {
 			return out, fmt.Errorf("message %d of mailbox %q: %w", uid, src.Name, storage.Corrupt)
 		}
-		if m.Flags, err = bits.get(m.Flags); err != nil {
+		if m.Flags, err = seen.flags(&bits, uid, m.Flags); err != nil {
 			return out, err
 		}
 		n, err := in.insert(tx, &m)
+		if err == nil {
+			err = seen.carry(tx, id, uid, n)
+		}
 		if err != nil {
 			return out, err
 		}
@@ -141,7 +148,59 @@ func (a *Account) share(tx *storage.Tx, id ID, list []imap.UID, dst *Account, to
 		}
 		out.From, out.To = addUID(out.From, uid), addUID(out.To, n)
 	}
+	if err := seen.close(tx, to); err != nil {
+		return out, err
+	}
 	return out, in.close(tx)
+}
+
+// seenCarrier takes \Seen along where copies and moves within an account begin or end
+// in mailboxes that keep it for each user apart. Between two of them each
+// user's own goes along; into a mailbox that shares it, the actor's.
+type seenCarrier struct {
+	over *overlay   // the actor's, on the way to a mailbox that shares \Seen
+	all  []*witness // of all users
+	base bool       // the target keeps \Seen apart: the row's is for all there too
+}
+
+func (a *Account) carrySeen(tx *storage.Tx, src *Mailbox, in *intake) (s seenCarrier, err error) {
+	s.base = in.set.options&privateSeen != 0
+	switch {
+	case !src.PrivateSeen:
+	case s.base:
+		s.all, err = witnesses(&tx.View, src.ID)
+	default:
+		s.over, err = a.ownSeen(&tx.View, src)
+	}
+	return s, err
+}
+
+// flags returns the flags of a copy.
+func (s *seenCarrier) flags(bits *flagMap, uid imap.UID, f Flags) (Flags, error) {
+	if s.base {
+		g, err := bits.get(f &^ Seen)
+		return g | f&Seen, err
+	}
+	f, _ = s.over.lay(uid, f, 0)
+	return bits.get(f)
+}
+
+func (s *seenCarrier) carry(tx *storage.Tx, id ID, from, to imap.UID) error {
+	for _, w := range s.all {
+		if err := w.carry(&tx.View, id, from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *seenCarrier) close(tx *storage.Tx, to ID) error {
+	for _, w := range s.all {
+		if err := writeSeen(tx, to, w.actor, w.marks, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flagMap turns the flags of one mailbox into those of another.
@@ -220,6 +279,10 @@ func (a *Account) pack(ctx context.Context, id ID, list []imap.UID, need storage
 		if err != nil {
 			return err
 		}
+		over, err := a.ownSeen(v, &src)
+		if err != nil {
+			return err
+		}
 		size := 0
 		part, n = nil, 0
 		for ; n < len(list) && size < parcelBytes && len(part) < parcels; n++ {
@@ -234,6 +297,7 @@ func (a *Account) pack(ctx context.Context, id ID, list []imap.UID, need storage
 			if !decodeRow(&row, &p.m) {
 				return fmt.Errorf("message %d of mailbox %q: %w", p.uid, src.Name, storage.Corrupt)
 			}
+			p.m.Flags, _ = over.lay(p.uid, p.m.Flags, 0)
 			p.names = src.Keywords.Names(nil, p.m.Flags)
 			if p.o, err = readObject(v, p.m.Object); err != nil {
 				return err
@@ -272,6 +336,7 @@ func (a *Account) unpack(ctx context.Context, to ID, part []parcel) (out Copied,
 		if err != nil {
 			return err
 		}
+		in.apart = in.set.options&privateSeen != 0
 		out = Copied{UIDValidity: in.set.uidValidity}
 		for i := range part {
 			p := &part[i]

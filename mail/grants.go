@@ -81,6 +81,9 @@ func (a *Account) MailboxesAmong(ctx context.Context, ids []ID) (list []Mailbox,
 			case err != nil:
 				return err
 			default:
+				if err := a.personal(v, &m); err != nil {
+					return err
+				}
 				list = append(list, m)
 			}
 		}

@@ -25,13 +25,14 @@ type Mailbox struct {
 	UIDValidity uint32
 	UIDNext     imap.UID
 	Exists      int
-	Unseen      int // messages without \Seen
+	Unseen      int // messages without \Seen; 0 when it is private and the actor may not read it
 	Deleted     int // messages with \Deleted
 	Size        int64
 	Modseq      uint64 // HIGHESTMODSEQ
 	Meta        uint64 // modseq of the last change to name, settings, keywords, properties or grants
 	Floor       uint64 // Changes reaches back to here
 	Keywords    Keywords
+	PrivateSeen bool // \Seen, Unseen and the modseqs of \Seen are the actor's own
 }
 
 // Has tells whether the mailbox itself exists, not only names below it.
@@ -68,7 +69,7 @@ func newMailbox(c *storage.Collection, rights storage.Rights) (m Mailbox, err er
 		Owner: c.Account, ID: c.ID, Name: c.Name, Rights: rights,
 		Uses: useAttrs(s.uses), UIDValidity: s.uidValidity, UIDNext: imap.UID(c.Next), Keywords: s.keywords,
 		Exists: c.Count, Unseen: int(c.Tally.A), Deleted: int(c.Tally.B), Size: c.Tally.Bytes,
-		Modseq: c.Modseq, Meta: c.Meta, Floor: c.Floor,
+		Modseq: c.Modseq, Meta: c.Meta, Floor: c.Floor, PrivateSeen: s.options&privateSeen != 0,
 	}, nil
 }
 
@@ -105,7 +106,7 @@ func (a *Account) Mailbox(ctx context.Context, name string) (m *Mailbox, err err
 	err = a.view(ctx, func(v *storage.View) error {
 		box, err := a.named(v, name, storage.Lookup)
 		m = &box
-		return err
+		return errors.Join(err, a.personal(v, m))
 	})
 	if err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func (a *Account) MailboxFor(ctx context.Context, name string, need storage.Righ
 	err = a.view(ctx, func(v *storage.View) error {
 		box, err := a.named(v, name, need)
 		m = &box
-		return err
+		return errors.Join(err, a.personal(v, m))
 	})
 	if err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func (a *Account) MailboxByID(ctx context.Context, id ID) (m *Mailbox, err error
 	err = a.view(ctx, func(v *storage.View) error {
 		box, err := a.mailbox(v, id, storage.Lookup)
 		m = &box
-		return err
+		return errors.Join(err, a.personal(v, m))
 	})
 	if err != nil {
 		return nil, err
@@ -145,6 +146,9 @@ func (a *Account) MailboxByID(ctx context.Context, id ID) (m *Mailbox, err error
 func (a *Account) Mailboxes(ctx context.Context) (list []Mailbox, err error) {
 	err = a.view(ctx, func(v *storage.View) error {
 		list, err = a.mailboxes(v)
+		for i := range list {
+			err = errors.Join(err, a.personal(v, &list[i]))
+		}
 		return err
 	})
 	if err != nil {
@@ -228,7 +232,11 @@ func (a *Account) CreateTx(tx *storage.Tx, name string, uses ...imap.MailboxAttr
 	if err := freeUses(tx, u, 0); err != nil {
 		return nil, err
 	}
-	c, err := a.store.create(tx, name, settings{uses: u})
+	options, err := inheritOptions(tx, parent)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.store.create(tx, name, settings{uses: u, options: options})
 	if err != nil {
 		return nil, err
 	}

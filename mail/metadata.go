@@ -76,10 +76,16 @@ func (a *Account) Metadata(ctx context.Context, id ID) (list []Metadata, err err
 			}
 			list = append(list, part...)
 		}
-		if c != nil && a.actor == a.owner {
+		if c != nil {
 			s, err := settingsOf(c)
 			if err != nil {
 				return err
+			}
+			if s.options&privateSeen != 0 { // what is not said is shared
+				list = append(list, Metadata{SeenEntry, []byte(SeenPrivate)})
+			}
+			if a.actor != a.owner {
+				s.uses = 0
 			}
 			if uses := useAttrs(s.uses); len(uses) > 0 {
 				list = append(list, Metadata{useEntry, joinUses(uses)})
@@ -96,7 +102,9 @@ func (a *Account) Metadata(ctx context.Context, id ID) (list []Metadata, err err
 // are Forbidden, for they would be the server's. TooManyEntries, LargeEntry and
 // BadUse tell what is wrong.
 func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) error {
-	return a.update(ctx, func(tx *storage.Tx) error {
+	fold := false
+	err := a.update(ctx, func(tx *storage.Tx) error {
+		fold = false
 		c, rights, err := a.annotated(&tx.View, id)
 		if err != nil {
 			return err
@@ -111,6 +119,11 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 				return fmt.Errorf("entry %q: %w", m.Name, storage.Forbidden)
 			case m.Name == useEntry:
 				if err := a.setUseEntry(tx, id, m.Value); err != nil {
+					return err
+				}
+				continue
+			case m.Name == SeenEntry:
+				if fold, err = a.setSeenEntry(tx, id, m.Value); err != nil {
 					return err
 				}
 				continue
@@ -138,6 +151,19 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 		}
 		return nil
 	})
+	if err == nil && fold {
+		err = a.foldSeen(ctx, id)
+	}
+	return err
+}
+
+// setSeenEntry changes whose \Seen a mailbox keeps; no value stands for shared.
+func (a *Account) setSeenEntry(tx *storage.Tx, id ID, value []byte) (fold bool, err error) {
+	switch string(value) {
+	case SeenPrivate, SeenShared, "":
+		return a.setPrivateSeenTx(tx, id, string(value) == SeenPrivate)
+	}
+	return false, fmt.Errorf("entry %q is %q or %q: %w", SeenEntry, SeenPrivate, SeenShared, storage.Invalid)
 }
 
 // annotated is the rights check of metadata. The collection is nil for the account itself.

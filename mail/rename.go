@@ -74,7 +74,11 @@ func (a *Account) renameInbox(ctx context.Context, to string) error {
 		if err != nil {
 			return err
 		}
-		c, err := a.store.create(tx, to, settings{keywords: in.Keywords})
+		set := settings{keywords: in.Keywords}
+		if set.options, err = inheritOptions(tx, in.ID); err != nil {
+			return err
+		}
+		c, err := a.store.create(tx, to, set)
 		if err != nil {
 			return err
 		}

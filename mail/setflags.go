@@ -136,11 +136,11 @@ func flagPick(change *FlagChange, out *FlagResult) picker {
 				e.bits |= bit
 			}
 		}
-		if change.Conditional && r.Modseq > change.UnchangedSince {
+		f, modseq := s.over.lay(imap.UID(r.Num), rowFlags(r.Data), r.Modseq)
+		if change.Conditional && modseq > change.UnchangedSince {
 			out.Modified = addUID(out.Modified, imap.UID(r.Num))
 			return false
 		}
-		f := rowFlags(r.Data)
 		return e.bits&unknownKeyword != 0 || e.apply(f) != f
 	}
 }
@@ -157,6 +157,11 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 	if e.may, err = change.may(m.Rights); err != nil {
 		return out, err
 	}
+	over, err := a.ownSeen(&tx.View, &m)
+	if err != nil {
+		return out, err
+	}
+	var marks []mark
 	ready := false
 	for _, uid := range list {
 		row, err := tx.Row(id, storage.Num(uid))
@@ -166,7 +171,9 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 		if err != nil {
 			return out, err
 		}
-		if change.Conditional && row.Modseq > change.UnchangedSince {
+		kept := rowFlags(row.Data)
+		f, modseq := over.lay(uid, kept, row.Modseq)
+		if change.Conditional && modseq > change.UnchangedSince {
 			out.Modified = addUID(out.Modified, uid)
 			continue
 		}
@@ -176,10 +183,18 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 			}
 			ready = true
 		}
-		f := rowFlags(row.Data)
 		g := e.apply(f)
 		if f == g {
 			continue
+		}
+		out.Changed = addUID(out.Changed, uid)
+		if over != nil {
+			if (f^g)&Seen != 0 {
+				marks = append(marks, mark{uid, g&Seen != 0})
+			}
+			if g = g&^Seen | kept&Seen; g == kept {
+				continue
+			}
 		}
 		data, ok := withFlags(row.Data, g)
 		if !ok {
@@ -188,11 +203,14 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 		if err := tx.Set(id, row.Num, 0, data); err != nil {
 			return out, err
 		}
-		out.Changed = addUID(out.Changed, uid)
 	}
-	if len(out.Changed) > 0 {
-		out.Modseq, err = tx.Next()
+	if len(out.Changed) == 0 {
+		return out, nil
 	}
+	if err := writeSeen(tx, id, a.actor, marks, over); err != nil {
+		return out, err
+	}
+	out.Modseq, err = tx.Next()
 	return out, err
 }
 

@@ -19,7 +19,7 @@ import (
 type settings struct {
 	uidValidity uint32
 	uses        uint64
-	options     uint64 // for what is to come
+	options     uint64 // privateSeen
 	keywords    Keywords
 }
 

@@ -19,6 +19,8 @@ import (
 type Snapshot struct {
 	Mailbox
 	table *storage.Table
+	over  *overlay // of the actor, where \Seen is private and it marked something
+	first imap.UID // of the unseen messages, where \Seen is private
 	hint  *unseen
 }
 
@@ -43,7 +45,19 @@ func (a *Account) snapshot(v *storage.View, id ID) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshot{Mailbox: m, table: t, hint: &a.store.unseen}, nil
+	s := &Snapshot{Mailbox: m, table: t, hint: &a.store.unseen}
+	if !m.PrivateSeen {
+		return s, nil
+	}
+	st, err := a.seenState(v, &m)
+	if err != nil {
+		return nil, err
+	}
+	s.Unseen, s.over = st.n, st.over
+	if st.n > 0 {
+		s.first = st.unseen[0].Start
+	}
+	return s, nil
 }
 
 // Len is the number of messages.
@@ -53,6 +67,7 @@ func (s *Snapshot) Len() int { return s.table.Len() }
 func (s *Snapshot) At(pos int) (m Message) {
 	r := s.table.At(pos)
 	decodeRow(&r, &m)
+	m.Flags, m.Modseq = s.over.lay(m.UID, m.Flags, m.Modseq)
 	return m
 }
 
@@ -64,8 +79,12 @@ func (s *Snapshot) Find(uid imap.UID) (pos int, exact bool) { return s.table.Fin
 func (s *Snapshot) Messages(from, to int) iter.Seq2[int, Message] {
 	return func(yield func(int, Message) bool) {
 		var m Message
+		over := cursor{o: s.over}
 		for pos, r := range s.table.Rows(from, to) {
 			decodeRow(&r, &m)
+			if over.o != nil {
+				m.Flags, m.Modseq = over.lay(m.UID, m.Flags, m.Modseq)
+			}
 			if !yield(pos, m) {
 				return
 			}
@@ -76,8 +95,13 @@ func (s *Snapshot) Messages(from, to int) iter.Seq2[int, Message] {
 // Flags yields UIDs and flags and nothing else, faster than Messages.
 func (s *Snapshot) Flags(from, to int) iter.Seq2[imap.UID, Flags] {
 	return func(yield func(imap.UID, Flags) bool) {
+		over := cursor{o: s.over}
 		for _, r := range s.table.Rows(from, to) {
-			if !yield(imap.UID(r.Num), rowFlags(r.Data)) {
+			f := rowFlags(r.Data)
+			if over.o != nil {
+				f, _ = over.lay(imap.UID(r.Num), f, 0)
+			}
+			if !yield(imap.UID(r.Num), f) {
 				return
 			}
 		}
@@ -88,8 +112,12 @@ func (s *Snapshot) Flags(from, to int) iter.Seq2[imap.UID, Flags] {
 func (s *Snapshot) In(uids imap.UIDSet) iter.Seq2[int, Message] {
 	return func(yield func(int, Message) bool) {
 		var m Message
+		over := cursor{o: s.over}
 		for pos, r := range rowsIn(s.table, clean(uids)) {
 			decodeRow(&r, &m)
+			if over.o != nil {
+				m.Flags, m.Modseq = over.lay(m.UID, m.Flags, m.Modseq)
+			}
 			if !yield(pos, m) {
 				return
 			}
@@ -122,8 +150,8 @@ func rowsIn(t *storage.Table, uids imap.UIDSet) iter.Seq2[int, storage.Row] {
 
 // UsedFlags is the set of flags that the messages have. It looks at all of them.
 func (s *Snapshot) UsedFlags() (f Flags) {
-	for _, r := range s.table.Rows(0, s.table.Len()) {
-		f |= rowFlags(r.Data)
+	for _, g := range s.Flags(0, s.Len()) {
+		f |= g
 	}
 	return f
 }
@@ -133,6 +161,10 @@ func (s *Snapshot) UsedFlags() (f Flags) {
 func (s *Snapshot) FirstUnseen() int {
 	if s.Unseen == 0 {
 		return -1
+	}
+	if s.PrivateSeen {
+		pos, _ := s.Find(s.first)
+		return pos
 	}
 	k := mailboxKey{s.Owner, s.ID}
 	if pos, ok := s.hint.get(k, s.Modseq); ok {
@@ -158,6 +190,14 @@ func (a *Account) FirstUnseen(ctx context.Context, id ID) (pos int, modseq uint6
 		}
 		k := mailboxKey{a.owner, id}
 		modseq = c.Modseq
+		m, err := newMailbox(c, storage.Read)
+		if err != nil {
+			return err
+		}
+		if m.PrivateSeen {
+			pos, err = a.firstUnseen(v, &m)
+			return err
+		}
 		var known bool
 		if pos, known = a.store.unseen.get(k, modseq); known {
 			return nil
@@ -168,6 +208,20 @@ func (a *Account) FirstUnseen(ctx context.Context, id ID) (pos int, modseq uint6
 		return err
 	})
 	return pos, modseq, err
+}
+
+// firstUnseen is FirstUnseen where \Seen is private.
+func (a *Account) firstUnseen(v *storage.View, m *Mailbox) (pos int, err error) {
+	st, err := a.seenState(v, m)
+	if err != nil || st.n == 0 {
+		return -1, err
+	}
+	t, err := v.Table(m.ID)
+	if err != nil {
+		return 0, err
+	}
+	pos, _ = t.Find(storage.Num(st.unseen[0].Start))
+	return pos, nil
 }
 
 type mailboxKey struct {
@@ -217,17 +271,22 @@ type Changes struct {
 // mailbox holds. The actor needs Read. Expired when the log does not reach back.
 func (a *Account) Changes(ctx context.Context, id ID, since uint64, limit int) (ch *Changes, err error) {
 	err = a.view(ctx, func(v *storage.View) error {
-		if _, err := a.allow(v, id, storage.Read); err != nil {
+		coll, err := a.allow(v, id, storage.Read)
+		if err != nil {
 			return err
 		}
-		ch, err = changes(v, id, since, limit)
+		ch, err = a.changes(v, coll, since, limit)
 		return err
 	})
 	return ch, err
 }
 
-func changes(v *storage.View, id ID, since uint64, limit int) (*Changes, error) {
-	c, err := v.Changes(id, since, limit)
+func (a *Account) changes(v *storage.View, coll *storage.Collection, since uint64, limit int) (*Changes, error) {
+	set, err := settingsOf(coll)
+	if err != nil {
+		return nil, err
+	}
+	c, err := v.Changes(coll.ID, since, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +303,10 @@ func changes(v *storage.View, id ID, since uint64, limit int) (*Changes, error) 
 			out.Vanished[i] = imap.UID(c.Gone[i].Num)
 		}
 	}
-	return out, nil
+	if set.options&privateSeen != 0 {
+		err = a.personalChanges(v, coll.ID, since, out)
+	}
+	return out, err
 }
 
 // Sync returns the mailbox as it is now and what changed since old, from one
@@ -264,7 +326,7 @@ func (a *Account) Sync(ctx context.Context, old *Snapshot) (now *Snapshot, ch *C
 		if now, err = a.snapshot(v, old.ID); err != nil {
 			return err
 		}
-		ch, err = changes(v, old.ID, old.Modseq, 0)
+		ch, err = a.changes(v, c, old.Modseq, 0)
 		if errors.Is(err, storage.Expired) {
 			ch, err = nil, nil
 		}

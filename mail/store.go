@@ -70,6 +70,7 @@ type Store struct {
 	cfg     Config
 	log     *slog.Logger
 	unseen  unseen
+	seen    seenStates
 	crew    crew
 }
 

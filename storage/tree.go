@@ -20,7 +20,9 @@ type tree struct {
 	edited []Num  // rows changed, in any order, more than once
 	gone   []gone // rows removed, in any order
 	rows   bool   // rows changed: the log gets an entry
-	dirty  bool
+	// advanced says that the collection's modseq moved without them (see Tx.Advance).
+	advanced bool
+	dirty    bool
 }
 
 type wsuper struct {

@@ -478,7 +478,7 @@ func (t *Tx) flushObjects() error {
 func (t *Tx) touched() []CollectionID {
 	list := t.metas
 	for id, w := range t.trees {
-		if w.rows && !slices.Contains(list, id) {
+		if (w.rows || w.advanced) && !slices.Contains(list, id) {
 			list = append(list, id)
 		}
 	}
