@@ -17,8 +17,8 @@
 // compared by their canonical form: domain in lower-case A-labels (IDNA), local
 // part in NFC and case-folded. Every read but that of credentials is answered from
 // tables in memory that each write changes after its commit. Passwords are hashed
-// with argon2id, a bounded number at once; an unknown name costs what a known one
-// does; failures slow down the address they come from, and the account's owner
+// with argon2id, and kept as SCRAM keys too where that is on, by which logins are then
+// checked; a bounded number at once; an unknown name costs what a known one does; failures slow down the address they come from, and the account's owner
 // elsewhere but little.
 //
 // Start reading at Directory.Authenticate and Directory.Resolve.

@@ -132,14 +132,26 @@ func newScram(password string, iterations int) *scramKeys {
 	}
 	k := &scramKeys{Salt: make([]byte, 16), Iterations: iterations}
 	rand.Read(k.Salt)
-	salted, err := pbkdf2.Key(sha256.New, s, k.Salt, iterations, sha256.Size)
-	if err != nil {
+	if k.StoredKey, k.ServerKey, ok = k.derive(s); !ok {
 		return nil // FIPS mode refuses short passwords: then there is no SCRAM for them
 	}
-	client := mac(salted, "Client Key")
-	stored := sha256.Sum256(client)
-	k.StoredKey, k.ServerKey = stored[:], mac(salted, "Server Key")
 	return k
+}
+
+// derive computes both keys of a normalized password.
+func (k *scramKeys) derive(normal string) (stored, server []byte, ok bool) {
+	salted, err := pbkdf2.Key(sha256.New, normal, k.Salt, k.Iterations, sha256.Size)
+	if err != nil {
+		return nil, nil, false
+	}
+	sum := sha256.Sum256(mac(salted, "Client Key"))
+	return sum[:], mac(salted, "Server Key"), true
+}
+
+// matches computes the keys of a normalized password and compares.
+func (k *scramKeys) matches(normal string) bool {
+	stored, _, ok := k.derive(normal)
+	return ok && subtle.ConstantTimeCompare(stored, k.StoredKey) == 1
 }
 
 func mac(key []byte, text string) []byte {

@@ -43,6 +43,7 @@ func parallel(b *testing.B, writers int, fn func(n int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	b.ReportAllocs()
+	before := cpuTime()
 	b.ResetTimer()
 	for range writers {
 		wg.Go(func() {
@@ -57,6 +58,7 @@ func parallel(b *testing.B, writers int, fn func(n int)) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
+	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/op")
 }
 
 // deliver makes the reads and writes of a delivery: about 10 and 8 keys, 1 KiB

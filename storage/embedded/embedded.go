@@ -18,7 +18,7 @@ const Locked kv.Kind = "in use by another process"
 
 // Config has the settings of a store in a folder. Sizes are in MiB.
 type Config struct {
-	MemTable        int           // changes kept in memory before they become a table file, 8 to 512
+	MemTable        int           // changes kept in memory before they become a table file, 8 to 512; there may be three
 	Segment         int           // size of a journal segment, 1 to 1024
 	CheckpointBytes int           // journal written between two checkpoints: what a start after a crash reads
 	CheckpointTime  time.Duration // the longest time between two checkpoints while there are changes
@@ -29,10 +29,12 @@ type Config struct {
 	RewriteRate     int           // bodies copied in a second when space is given back
 }
 
-// DefaultConfig returns settings that are good from a machine with 512 MB on.
+// DefaultConfig returns settings that are good from a machine with 512 MB on. The
+// memtable is larger where there is more memory: what is in the tables is then
+// rewritten less often.
 func DefaultConfig() Config {
 	return Config{
-		MemTable:        8,
+		MemTable:        min(max(memory()/128, 8), 32),
 		Segment:         64,
 		CheckpointBytes: 64,
 		CheckpointTime:  time.Minute,
@@ -48,6 +50,7 @@ func DefaultConfig() Config {
 // that a Sweep takes at once what is not live.
 func Small() Config {
 	c := DefaultConfig()
+	c.MemTable = 8
 	c.Segment, c.CheckpointBytes, c.Reserve, c.Spool = 4, 4, 0, 4
 	c.Grace = 0
 	return c

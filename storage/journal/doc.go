@@ -11,6 +11,10 @@
 //
 // # Rules
 //
+// Bodies wait in memory, up to half a MiB of them, and are written with the batch that
+// comes next, in one call of the system: a body costs half of what it would alone. A reader
+// that wants one earlier has it written. What could not be written goes on waiting.
+//
 // A record is acknowledged to nobody before Sync said that it is durable. Every
 // record has a header with checksums of itself and of what follows, says at
 // which position it is and how far the log was synced when it was written.

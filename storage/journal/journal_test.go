@@ -379,6 +379,84 @@ func TestFailedWrite(t *testing.T) {
 	}
 }
 
+// TestWaiting: bodies are written with the next batch, when someone reads them, when a
+// Sync wants them, or when they are many; a failure to write loses none.
+func TestWaiting(t *testing.T) {
+	dir := t.TempDir()
+	cfg := small()
+	cfg.SegmentSize = 4 << 20
+	writes, full := 0, false
+	cfg.Hooks.Write = func() error {
+		if full {
+			return syscall.ENOSPC
+		}
+		writes++
+		return nil
+	}
+	l, err := Open(dir, cfg, Position{}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 20000) }
+	var at []Position
+	add := func(n int) {
+		for range n {
+			at = append(at, appendBody(t, l, body(len(at))))
+		}
+	}
+	wrote := func(want int, when string) {
+		t.Helper()
+		if writes != want {
+			t.Errorf("%s: %d writes, want %d", when, writes, want)
+		}
+		writes = 0
+	}
+	add(20)
+	wrote(0, "bodies")
+	appendBatch(t, l, "refers to them")
+	wrote(1, "a batch")
+	add(2)
+	readBody(t, l, at[3], 20000)
+	wrote(0, "reading what is in the file")
+	readBody(t, l, at[21], 20000)
+	wrote(1, "reading what waits")
+	add(1)
+	if err := l.Sync(at[3]); err != nil {
+		t.Fatal(err)
+	}
+	wrote(0, "a Sync for others")
+	if err := l.Sync(l.Written()); err != nil {
+		t.Fatal(err)
+	}
+	wrote(1, "a Sync")
+	add(bufSize/20000 + 1)
+	wrote(1, "many")
+	full = true
+	add(3)
+	before := l.Written()
+	if _, err := l.AppendBatch(make([]byte, 100)); !errors.Is(err, syscall.ENOSPC) || l.Written() != before {
+		t.Errorf("no room for a batch: %v, at %v, was at %v", err, l.Written(), before)
+	}
+	if err := l.Sync(before); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("no room for bodies: %v", err)
+	}
+	full = false
+	end := appendBatch(t, l, "there is room again")
+	for i, p := range at {
+		if !bytes.Equal(readBody(t, l, p, 20000), body(i)) {
+			t.Errorf("body %d differs", i)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, batches := mustOpen(t, dir)
+	defer l.Close()
+	if !slices.Equal(batches, []string{"refers to them", "there is room again"}) || l.Written() != end {
+		t.Errorf("replayed %q to %v", batches, l.Written())
+	}
+}
+
 // TestFailedSync: after a sync failed, nothing is taken before the log is opened again.
 func TestFailedSync(t *testing.T) {
 	dir := t.TempDir()

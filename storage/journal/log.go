@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Config has a Log's settings.
@@ -40,8 +41,9 @@ func (c *Config) Validate() (err error) {
 	return err
 }
 
-// bufSize is how much of a body is written at once.
-const bufSize = 128 << 10
+// bufSize is how much is written at once: bodies wait in memory for the batch that
+// refers to them, or until they are so many bytes.
+const bufSize = 512 << 10
 
 // Log is an open journal. All methods may be called by many goroutines.
 type Log struct {
@@ -54,6 +56,7 @@ type Log struct {
 	mu       sync.Mutex
 	head     *Segment   // takes the next record
 	written  Position   // where it goes
+	waiting  []byte     // the end of what is before written, not in the file yet: a part of buf
 	synced   Position   // all before is durable
 	unsynced []*Segment // full segments that are not synced yet, referenced
 	newFile  bool       // the folder is not synced since a segment was made
@@ -62,8 +65,9 @@ type Log struct {
 	counted  bool  // held is complete
 	failed   error // Broken or Closed
 	buf      []byte
-	filled   int64 // the head's size, with the zeros ahead of written
-	perSync  int64 // bytes made durable at once, on average
+	inFile   atomic.Uint64 // the end of what is in the files, segment << 32 | offset
+	filled   int64         // the head's size, with the zeros ahead of written
+	perSync  int64         // bytes made durable at once, on average
 	ahead    chan struct{}
 	filler   sync.WaitGroup
 
@@ -88,6 +92,7 @@ func Open(dir string, cfg Config, from Position, replay func(payload []byte, end
 		buf:   make([]byte, bufSize),
 		ahead: make(chan struct{}, 1),
 	}
+	l.waiting = l.buf[:0]
 	if err := l.open(from, replay); err != nil {
 		l.closeFiles()
 		return nil, fmt.Errorf("journal %s: %w", dir, err)
@@ -241,6 +246,7 @@ func (l *Log) cut(end Position) error {
 	}
 	l.head = l.addFile(end.Segment, f)
 	l.written, l.synced, l.filled = end, end, int64(end.Offset)
+	l.noteInFile()
 	return nil
 }
 
@@ -255,8 +261,19 @@ func (l *Log) begin(id uint32) error {
 	l.filesMu.Unlock()
 	l.segments = append(l.segments, id)
 	l.written, l.filled = Position{Segment: id}, 0
+	l.noteInFile()
 	l.newFile = true
 	return nil
+}
+
+// fileEnd is the end of what is in the files. mu is held.
+func (l *Log) fileEnd() Position {
+	return Position{l.written.Segment, l.written.Offset - uint32(len(l.waiting))}
+}
+
+func (l *Log) noteInFile() {
+	p := l.fileEnd()
+	l.inFile.Store(uint64(p.Segment)<<32 | uint64(p.Offset))
 }
 
 // Written is where the next record goes, Synced how far the log is durable.
@@ -273,8 +290,8 @@ func (l *Log) Synced() Position {
 	return l.synced
 }
 
-// AppendBatch writes a batch and returns the position after it. record has
-// HeaderSize bytes of room in front, which are written over; the payload
+// AppendBatch writes a batch, and with it what waits, and returns the position after
+// it. record has HeaderSize bytes of room in front, which are written over; the payload
 // follows. It is not durable before Sync.
 func (l *Log) AppendBatch(record []byte) (end Position, err error) {
 	n := len(record) - HeaderSize
@@ -283,30 +300,83 @@ func (l *Log) AppendBatch(record []byte) (end Position, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.room(size(int64(n))); err != nil {
+	full := size(int64(n))
+	if err := l.room(full); err != nil {
 		return end, err
+	}
+	together := len(l.waiting)+int(full) <= bufSize
+	if !together {
+		if err := l.flush(); err != nil {
+			return end, err
+		}
 	}
 	h := header{kindBatch, uint32(n), Sum(0, record[HeaderSize:]), l.written, l.synced}
 	h.put(record)
-	if err := l.write(0, append(record, padding(len(record))...)); err != nil {
+	if !together {
+		if err := l.write(0, append(record, padding(len(record))...)); err != nil {
+			return end, err
+		}
+		return l.advance(h, full), nil
+	}
+	before, at := len(l.waiting), l.written
+	l.waiting = append(append(l.waiting, record...), padding(len(record))...)
+	l.written.Offset += uint32(full)
+	if err := l.flush(); err != nil {
+		l.waiting, l.written = l.waiting[:before], at
 		return end, err
 	}
-	return l.advance(h, size(int64(n))), nil
+	l.fillAhead()
+	return l.written, nil
 }
 
-// AppendBody writes a body of n bytes that it reads from r, with its hash; sum
-// is their Sum. It returns where the body's bytes are. The body counts as held.
-// It is not durable before Sync.
+// AppendBody takes a body of n bytes that it reads from r, with its hash; sum
+// is the Sum of the bytes. It returns where the body's first byte is. It is not
+// durable before a Sync up to a position after it; in the file it is at the latest with
+// the next batch.
 func (l *Log) AppendBody(hash [HashSize]byte, n int64, sum uint32, r io.ReaderAt) (at Position, err error) {
 	if n > MaxRecord-HashSize {
 		return at, fmt.Errorf("body of %d bytes: %w", n, TooBig)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.room(size(n + HashSize)); err != nil {
+	full := size(n + HashSize)
+	if err := l.room(full); err != nil {
 		return at, err
 	}
+	if int64(len(l.waiting))+full > bufSize {
+		if err := l.flush(); err != nil {
+			return at, err
+		}
+	}
 	h := header{kindBody, uint32(n + HashSize), Sum(sum, hash[:]), l.written, l.synced}
+	if full > bufSize {
+		err = l.writeBody(h, hash, n, r)
+	} else {
+		err = l.keepBody(h, hash, n, r)
+	}
+	if err != nil {
+		return at, err
+	}
+	l.held[h.at.Segment] += full
+	l.advance(h, full)
+	return Position{h.at.Segment, h.at.Offset + HeaderSize}, nil
+}
+
+// keepBody puts a body's record behind what waits.
+func (l *Log) keepBody(h header, hash [HashSize]byte, n int64, r io.ReaderAt) error {
+	from := len(l.waiting)
+	p := l.buf[from : from+HeaderSize+int(n)]
+	h.put(p)
+	if m, err := r.ReadAt(p[HeaderSize:], 0); m < int(n) {
+		return fmt.Errorf("body: %w", err)
+	}
+	p = append(append(l.buf[:from+len(p)], hash[:]...), padding(HeaderSize+int(n)+HashSize)...)
+	l.waiting = p
+	return nil
+}
+
+// writeBody writes the record of a body that is too large to wait; nothing waits.
+func (l *Log) writeBody(h header, hash [HashSize]byte, n int64, r io.ReaderAt) error {
 	h.put(l.buf)
 	const limit = bufSize - HashSize - align
 	fill, done := HeaderSize, int64(0) // bytes in buf, and written before
@@ -314,24 +384,45 @@ func (l *Log) AppendBody(hash [HashSize]byte, n int64, sum uint32, r io.ReaderAt
 		step := min(n-read, int64(limit-fill))
 		if m, err := r.ReadAt(l.buf[fill:fill+int(step)], read); m < int(step) {
 			l.undo()
-			return at, fmt.Errorf("body: %w", err)
+			return fmt.Errorf("body: %w", err)
 		}
 		read += step
 		if fill += int(step); fill == limit {
 			if err := l.write(done, l.buf[:fill]); err != nil {
-				return at, err
+				return err
 			}
 			done, fill = done+int64(fill), 0
 		}
 	}
 	fill += copy(l.buf[fill:], hash[:])
 	fill += copy(l.buf[fill:], padding(HeaderSize+int(n)+HashSize))
-	if err := l.write(done, l.buf[:fill]); err != nil {
-		return at, err
+	return l.write(done, l.buf[:fill])
+}
+
+// flush writes what waits. When that fails it goes on waiting. mu is held.
+func (l *Log) flush() error {
+	if len(l.waiting) == 0 {
+		return nil
 	}
-	l.held[h.at.Segment] += size(n + HashSize)
-	l.advance(h, size(n+HashSize))
-	return Position{h.at.Segment, h.at.Offset + HeaderSize}, nil
+	if l.failed != nil {
+		return l.failed
+	}
+	if err := l.write(0, l.waiting); err != nil {
+		return err
+	}
+	l.waiting = l.buf[:0]
+	l.noteInFile()
+	return nil
+}
+
+// flushTo writes what waits when a reader wants what is before p.
+func (l *Log) flushTo(p Position) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if end := l.fileEnd(); !end.Before(p) || p.Segment != end.Segment {
+		return nil
+	}
+	return l.flush()
 }
 
 // room makes sure that the head takes n bytes more.
@@ -341,6 +432,9 @@ func (l *Log) room(n int64) error {
 	}
 	if l.written.Offset == 0 || int64(l.written.Offset)+n <= l.cfg.SegmentSize {
 		return nil
+	}
+	if err := l.flush(); err != nil {
+		return err
 	}
 	full, end := l.head, l.written
 	seal := make([]byte, HeaderSize)
@@ -357,9 +451,10 @@ func (l *Log) room(n int64) error {
 	return nil
 }
 
-// write writes p at off bytes after the head's end, or undoes the record.
+// write writes p at off bytes after the end of what is in the head's file, or undoes the record.
 func (l *Log) write(off int64, p []byte) error {
-	_, err := l.head.file.WriteAt(p, int64(l.written.Offset)+off)
+	off += int64(l.fileEnd().Offset)
+	_, err := l.head.file.WriteAt(p, off)
 	if hook := l.cfg.Hooks.Write; hook != nil && err == nil {
 		err = hook()
 	}
@@ -367,13 +462,13 @@ func (l *Log) write(off int64, p []byte) error {
 		l.undo()
 		return fmt.Errorf("journal: %w", err)
 	}
-	l.filled = max(l.filled, int64(l.written.Offset)+off+int64(len(p)))
+	l.filled = max(l.filled, off+int64(len(p)))
 	return nil
 }
 
 // undo removes what was written of a record.
 func (l *Log) undo() {
-	l.filled = int64(l.written.Offset)
+	l.filled = int64(l.fileEnd().Offset)
 	if err := l.head.file.Truncate(l.filled); err != nil {
 		l.fail(err)
 	}
@@ -381,6 +476,7 @@ func (l *Log) undo() {
 
 func (l *Log) advance(h header, n int64) Position {
 	l.written = Position{h.at.Segment, h.at.Offset + uint32(n)}
+	l.noteInFile()
 	l.fillAhead()
 	return l.written
 }
@@ -402,7 +498,13 @@ func (l *Log) Sync(p Position) error {
 		defer l.mu.Unlock()
 		return l.failed
 	}
-	target, newFile := l.written, l.newFile
+	if l.fileEnd().Before(p) {
+		if err := l.flush(); err != nil {
+			l.mu.Unlock()
+			return err
+		}
+	}
+	target, newFile := l.fileEnd(), l.newFile // what waits is nobody's hurry
 	full := l.unsynced
 	l.unsynced, l.newFile = nil, false
 	head := l.head

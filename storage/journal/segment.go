@@ -53,7 +53,14 @@ type Segment struct {
 func (s *Segment) ID() uint32 { return s.id }
 
 // ReadAt reads from the segment. It works also when the segment was removed meanwhile.
-func (s *Segment) ReadAt(p []byte, off int64) (int, error) { return s.file.ReadAt(p, off) }
+func (s *Segment) ReadAt(p []byte, off int64) (int, error) {
+	if uint64(s.id)<<32+uint64(off)+uint64(len(p)) > s.log.inFile.Load() {
+		if err := s.log.flushTo(Position{s.id, uint32(off) + uint32(len(p))}); err != nil {
+			return 0, err
+		}
+	}
+	return s.file.ReadAt(p, off)
+}
 
 // Acquire returns a segment for reading; the error is fs.ErrNotExist when it was
 // removed.

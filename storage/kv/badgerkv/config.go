@@ -67,8 +67,8 @@ func (c *Config) Validate() (err error) {
 // so that there is no value log to collect; tables are not compressed, so that
 // reads go to the page cache without a cache of our own that a small machine
 // cannot afford; memtables are small, so that opening is quick and old versions go
-// soon; the first level below them is larger than Badger's default and the tables too,
-// so that less is written over and over in compactions; nothing is synced, as the journal is.
+// soon; more tables than Badger's default come together before they are merged, the first level
+// below them is larger and the tables too, so that less is written over and over in compactions; nothing is synced, as the journal is.
 func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(false).
@@ -80,6 +80,8 @@ func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
 		WithMemTableSize(cfg.MemTable).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
+		WithNumLevelZeroTables(8).
+		WithNumLevelZeroTablesStall(24).
 		WithBaseTableSize(4 << 20).
 		WithBaseLevelSize(64 << 20).
 		WithCompression(options.None).
