@@ -96,6 +96,8 @@ func compileNode(s *Snapshot, c Criteria, left *int) (filter, error) {
 	case Not:
 		f, err := compileNode(s, c.Criteria, left)
 		return &not{f}, err
+	case Fuzzy:
+		return compileFuzzy(s, c.Criteria, left)
 	case InUIDs:
 		return &inUIDs{clean(c.UIDs)}, nil
 	case Header:

@@ -285,15 +285,15 @@ func TestSort(t *testing.T) {
 		keys    []SortKey
 		compare func(x, y *letter) int
 	}{
-		{[]SortKey{{SortArrival, false}}, func(x, y *letter) int { return x.internal.Compare(y.internal) }},
-		{[]SortKey{{SortDate, true}}, func(x, y *letter) int { return int(sent(y) - sent(x)) }},
-		{[]SortKey{{SortSubject, false}, {SortSize, true}}, func(x, y *letter) int {
+		{[]SortKey{{Field: SortArrival, Reverse: false}}, func(x, y *letter) int { return x.internal.Compare(y.internal) }},
+		{[]SortKey{{Field: SortDate, Reverse: true}}, func(x, y *letter) int { return int(sent(y) - sent(x)) }},
+		{[]SortKey{{Field: SortSubject, Reverse: false}, {Field: SortSize, Reverse: true}}, func(x, y *letter) int {
 			if c := strings.Compare(strings.ToUpper(x.subject), strings.ToUpper(y.subject)); c != 0 {
 				return c
 			}
 			return len(y.raw()) - len(x.raw())
 		}},
-		{[]SortKey{{SortFrom, false}, {SortTo, true}}, func(x, y *letter) int {
+		{[]SortKey{{Field: SortFrom, Reverse: false}, {Field: SortTo, Reverse: true}}, func(x, y *letter) int {
 			if c := strings.Compare(local(x.from), local(y.from)); c != 0 {
 				return c
 			}

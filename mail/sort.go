@@ -23,13 +23,15 @@ const (
 	SortTo
 	SortDisplayFrom
 	SortDisplayTo
-	SortSaved // SAVEDATE; in no RFC
+	SortSaved     // SAVEDATE; in no RFC
+	SortRelevancy // the highest of SortKey.Scores first (RFC 6203 §6)
 )
 
 // SortKey is one criterion.
 type SortKey struct {
 	Field   SortField
 	Reverse bool
+	Scores  []uint8 // of SortRelevancy: those of the positions
 }
 
 // column has one key's values of all messages: numbers or strings.
@@ -101,7 +103,7 @@ func at(s *Snapshot, positions []int) iter.Seq2[int, Message] {
 // text tells whether a field compares as text of the index.
 func (f SortField) text() bool {
 	switch f {
-	case SortArrival, SortSaved, SortSize, SortDate:
+	case SortArrival, SortSaved, SortSize, SortDate, SortRelevancy:
 		return false
 	}
 	return true
@@ -116,6 +118,8 @@ func (c *column) row(i int, m *Message) {
 		c.numbers[i] = m.Saved
 	case SortSize:
 		c.numbers[i] = m.Size
+	case SortRelevancy:
+		c.numbers[i] = -int64(c.key.Scores[i])
 	}
 }
 

@@ -17,7 +17,9 @@ type searchArgs struct {
 	extended bool           // the answer is ESEARCH
 	returns  map[string]bool
 	criteria mail.Criteria
-	modseq   bool // MODSEQ is among the keys
+	modseq   bool          // MODSEQ is among the keys
+	fuzzy    bool          // FUZZY is (RFC 6203)
+	scores   map[int]uint8 // by position, when they are asked for
 	sets     []lateSet
 	multi    bool              // ESEARCH (RFC 7377): the answer names its mailbox
 	mailbox  string            // in it; "" is the selected one
@@ -37,6 +39,7 @@ type found struct {
 	count       int
 	modseq      uint64 // the highest of those found
 	first, last uint64 // modseq of the first and the last
+	scores      []uint8
 }
 
 // search handles SEARCH and UID SEARCH.
@@ -89,6 +92,9 @@ func (a *searchArgs) check(p *searchParser) error {
 	if a.returns["PARTIAL"] && a.returns["ALL"] {
 		return bad("PARTIAL and ALL exclude each other") // RFC 9394 §3.1
 	}
+	if a.ranked() && !a.fuzzy {
+		return bad("RELEVANCY needs FUZZY") // RFC 6203 §4
+	}
 	return nil
 }
 
@@ -135,25 +141,39 @@ func (c *session) readReturns(a *searchArgs, r *wire.Reader) {
 
 // run searches the selected mailbox, and sorts.
 func (a *searchArgs) run() (res found, err error) {
-	if len(a.sort) == 0 {
+	if len(a.sort) == 0 && !a.ranked() {
 		err = a.each(func(pos int) { a.add(&res, pos) })
 		return res, err
 	}
 	positions, err := a.positions()
+	if err == nil && a.ranked() {
+		err = a.rank(positions)
+	}
+	if err == nil {
+		err = a.order(positions)
+	}
 	if err != nil {
 		return res, err
-	}
-	v := a.c.view
-	err = a.c.long(len(positions), func(ctx context.Context) error {
-		return v.account.Sort(ctx, v.cur, positions, a.sort)
-	})
-	if err != nil {
-		return res, v.lost(err)
 	}
 	for _, pos := range positions {
 		a.add(&res, pos)
 	}
 	return res, nil
+}
+
+// order sorts positions as the command wants them.
+func (a *searchArgs) order(positions []int) error {
+	if len(a.sort) == 0 {
+		return nil
+	}
+	v := a.c.view
+	err := a.c.long(len(positions), func(ctx context.Context) error {
+		return v.account.Sort(ctx, v.cur, positions, a.sort)
+	})
+	if err != nil {
+		return v.lost(err)
+	}
+	return nil
 }
 
 // each calls fn with the position of each message that is found.
@@ -196,6 +216,9 @@ func (a *searchArgs) add(res *found, pos int) {
 	res.set.Add(n)
 	if res.count++; res.count == 1 {
 		res.first = m.Modseq
+	}
+	if a.scores != nil {
+		res.scores = append(res.scores, a.scores[pos])
 	}
 	res.last = m.Modseq
 	res.modseq = max(res.modseq, m.Modseq)
@@ -256,6 +279,9 @@ func (a *searchArgs) writeExtended(res *found) {
 	}
 	if a.returns["PARTIAL"] {
 		b = a.partial.appendResult(b, res)
+	}
+	if a.returns["RELEVANCY"] && res.count > 0 {
+		b = a.appendRelevancy(b, res)
 	}
 	if a.modseq && modseq > 0 {
 		b = wire.AppendUint(append(b, " MODSEQ "...), modseq)

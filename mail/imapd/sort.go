@@ -23,7 +23,12 @@ var (
 var sortFields = map[string]mail.SortField{
 	"ARRIVAL": mail.SortArrival, "CC": mail.SortCc, "DATE": mail.SortDate, "FROM": mail.SortFrom,
 	"SIZE": mail.SortSize, "SUBJECT": mail.SortSubject, "TO": mail.SortTo,
-	"DISPLAYFROM": mail.SortDisplayFrom, "DISPLAYTO": mail.SortDisplayTo,
+	"DISPLAYFROM": mail.SortDisplayFrom, "DISPLAYTO": mail.SortDisplayTo, "RELEVANCY": mail.SortRelevancy,
+}
+
+// sortNeeds are the extensions that bring a key.
+var sortNeeds = map[mail.SortField]string{
+	mail.SortDisplayFrom: "SORT=DISPLAY", mail.SortDisplayTo: "SORT=DISPLAY", mail.SortRelevancy: "SEARCH=FUZZY",
 }
 
 // sort handles SORT and UID SORT (RFC 5256 §3; RETURN: RFC 5267 §3).
@@ -41,7 +46,7 @@ func (c *session) sort(r *wire.Reader) error {
 			return
 		}
 		field, ok := sortFields[name]
-		if !ok || field >= mail.SortDisplayFrom && !c.server.reg.has("SORT=DISPLAY") {
+		if need := sortNeeds[field]; !ok || need != "" && !c.server.reg.has(need) {
 			r.Fail("Unknown sort key %s", name)
 			return
 		}

@@ -178,6 +178,13 @@ func (x *Index) SearchHeader(r io.ReaderAt, name string, m *Matcher) (found bool
 // of SEARCH that have these names. An address reads "Name <local@domain>". known is false when the Index does
 // not hold the whole field; SearchHeader knows then.
 func (x *Index) Matches(name string, m *Matcher) (match, known bool) {
+	text, there, known := x.FieldText(name, m)
+	return known && there && m.Match(text), known
+}
+
+// FieldText returns the text in which Matches looks; there is false when the message has no such field. The
+// text is in m's memory, up to its next use.
+func (x *Index) FieldText(name string, m *Matcher) (text []byte, there, known bool) {
 	at := -1
 	switch {
 	case equalFold([]byte(name), "subject"):
@@ -193,7 +200,7 @@ func (x *Index) Matches(name string, m *Matcher) (match, known bool) {
 	}
 	env := x.Envelope()
 	if at < 0 || len(env) < 2 || x.flags&flagCut != 0 {
-		return false, false
+		return nil, false, false
 	}
 	r := textScanner{s: env[1:]}
 	for ; at > 0; at-- {
@@ -201,15 +208,15 @@ func (x *Index) Matches(name string, m *Matcher) (match, known bool) {
 		r.blank()
 	}
 	if r.peek() != '(' {
-		m.raw, match = r.value(m.raw[:0])
-		if !match || len(m.raw) >= maxNested/4 {
-			return false, !match
+		m.raw, there = r.value(m.raw[:0])
+		if !there || len(m.raw) >= maxNested/4 {
+			return nil, false, !there
 		}
 		m.text = AppendDecoded(m.text[:0], m.raw)
-		return m.Match(m.text), true
+		return m.text, true, true
 	}
 	m.text = r.addresses(m)
-	return m.Match(m.text), true
+	return m.text, true, true
 }
 
 // textScanner reads strings and lists of IMAP that this package wrote.
