@@ -248,6 +248,8 @@ var operations = map[string]operation{
 		return nil, h.dir.DeleteDomain(ctx, d.Name)
 	}),
 	"group add":           op(addGroup),
+	"group seen":          op(setGroupSeen),
+	"share seen":          op(setSeen),
 	"group list":          op(listGroups),
 	"group delete":        op(deleteGroup),
 	"group member add":    op(addMembers),

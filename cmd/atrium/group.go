@@ -29,6 +29,8 @@ program as Shared/NAME/INBOX.`,
 			configFlag(fs)
 			fs.Bool("yes", false, "do not ask")
 		}},
+		{name: "seen", args: "GROUP private|shared", short: "whether each member has read what they read, or one for all", run: groupSeen, flags: configFlag,
+			long: "Of all mailboxes of the group, and of those to come; `atrium share seen` sets a single one."},
 		{name: "member", short: "who is in a group", sub: []*command{
 			{name: "add", args: "GROUP MEMBER...", short: "put accounts into a group", run: memberAdd, flags: func(fs *flag.FlagSet) {
 				configFlag(fs)

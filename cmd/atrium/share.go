@@ -22,6 +22,10 @@ r read, s mark as read, w other flags, i add messages, p deliver, k make
 mailboxes below, x delete or rename, t delete messages, e expunge, a share.
 TO is an account, a group, or "anyone", that is, all who have an account here.`},
 		{name: "list", args: "OWNER", short: "list what an account shares", run: shareList, flags: jsonFlag},
+		{name: "seen", args: "OWNER MAILBOX private|shared", short: "whether each has read what they read, or one for all", run: shareSeen, flags: configFlag,
+			long: `With shared, as it is at first, a message that anyone has read is read for all. With private
+each user has their own marks; what was read before stays so for all. Mail programs can set
+it too, as the entry /shared/vendor/atrium/seen (IMAP METADATA).`},
 		{name: "revoke", args: "OWNER MAILBOX TO", short: "take all rights on a mailbox back", run: shareRevoke, flags: configFlag},
 	},
 }
