@@ -77,3 +77,22 @@ func FuzzStrip(f *testing.F) {
 		}
 	})
 }
+
+func TestSays(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want bool
+	}{
+		{"mx.a.example; spf=pass; dmarc=pass (p=none) header.from=a.example", true},
+		{" x; DMARC/1 = Pass", true},
+		{`x; spf=fail reason="; dmarc=pass"`, false},
+		{"x; spf=fail (; dmarc=pass)", false},
+		{"x; dmarc=passed", false},
+		{"x; xdmarc=pass", false},
+		{"x; dmarc=", false},
+	} {
+		if got := Says(c.in, "dmarc", Pass); got != c.want {
+			t.Errorf("%q: %v", c.in, got)
+		}
+	}
+}
