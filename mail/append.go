@@ -69,23 +69,39 @@ type Appended struct {
 }
 
 // Append puts messages into a mailbox: all or none (RFC 3502). It costs one
-// transaction. The actor needs Insert.
+// transaction; of many messages, what is kept beside their rows is written before, in
+// transactions of its own. The actor needs Insert.
 func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appended, error) {
 	for i := range msgs {
 		if err := a.store.checkNew(&msgs[i]); err != nil {
 			return nil, err
 		}
 	}
+	staged, err := a.stage(ctx, id, msgs)
+	if err != nil {
+		return nil, err
+	}
 	var out Appended
-	err := a.update(ctx, func(tx *storage.Tx) error {
+	err = a.update(ctx, func(tx *storage.Tx) error {
 		in, err := a.intake(tx, id)
 		if err != nil {
 			return err
 		}
+		objects := make([]storage.ObjectID, 0, len(msgs))
+		for _, s := range staged {
+			if err := tx.Adopt(s); err != nil {
+				return err
+			}
+			objects = append(objects, s.Objects...)
+		}
 		in.apart = in.set.options&privateSeen != 0
 		out = Appended{UIDValidity: in.set.uidValidity}
 		for i := range msgs {
-			uid, err := in.add(tx, &msgs[i])
+			var o storage.ObjectID
+			if len(objects) > 0 {
+				o = objects[i]
+			}
+			uid, err := in.add(tx, &msgs[i], o)
 			if err != nil {
 				return err
 			}
@@ -100,6 +116,65 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 	return &out, nil
 }
 
+// A transaction of Append takes so many messages, with so many bytes beside their rows.
+const (
+	stageMessages = 500
+	stageBytes    = 512 << 10
+)
+
+// stage stores the objects of messages that are too many for one transaction; nil when they are not.
+func (a *Account) stage(ctx context.Context, id ID, msgs []NewMessage) (list []*storage.Staged, err error) {
+	objects := make([]storage.Object, len(msgs))
+	size, bytes := make([]int, len(msgs)), int64(0)
+	all := 0
+	for i := range msgs {
+		objects[i] = storage.Object{Blob: msgs[i].ref, Facets: msgs[i].facets}
+		for _, f := range msgs[i].facets {
+			size[i] += len(f)
+		}
+		all += size[i]
+		bytes += msgs[i].ref.Size
+	}
+	if len(msgs) <= stageMessages && all <= stageBytes {
+		return nil, nil
+	}
+	for from := 0; from < len(msgs); {
+		to, n := from, 0
+		for to < len(msgs) && to-from < stageMessages && (to == from || n+size[to] <= stageBytes) {
+			n += size[to]
+			to++
+		}
+		var s *storage.Staged
+		err := a.update(ctx, func(tx *storage.Tx) error {
+			if from == 0 {
+				if err := a.mayAppend(tx, id, len(msgs), bytes); err != nil {
+					return err
+				}
+			}
+			s, err = tx.Stage(objects[from:to])
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+		from = to
+	}
+	return list, nil
+}
+
+// mayAppend refuses before anything is written what would be refused afterwards.
+func (a *Account) mayAppend(tx *storage.Tx, id ID, n int, bytes int64) error {
+	if _, err := a.intake(tx, id); err != nil {
+		return err
+	}
+	u, err := tx.Usage()
+	if err == nil && (u.MaxBytes > 0 && u.Bytes+bytes > u.MaxBytes || u.MaxObjects > 0 && u.Objects+int64(n) > u.MaxObjects) {
+		err = fmt.Errorf("%d messages of %d bytes: %w", n, bytes, storage.OverQuota)
+	}
+	return err
+}
+
 // AppendTx puts one message into a mailbox within a transaction on the owner's
 // account. Its \Seen is for all, also where \Seen is private. The actor needs Insert or Post.
 func (a *Account) AppendTx(tx *storage.Tx, id ID, msg NewMessage) (imap.UID, error) {
@@ -110,7 +185,7 @@ func (a *Account) AppendTx(tx *storage.Tx, id ID, msg NewMessage) (imap.UID, err
 	if err != nil {
 		return 0, err
 	}
-	uid, err := in.add(tx, &msg)
+	uid, err := in.add(tx, &msg, 0)
 	return uid, errors.Join(err, in.close(tx))
 }
 
@@ -148,7 +223,7 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 			return err
 		}
 		in.apart = in.set.options&privateSeen != 0
-		to, err := in.add(tx, &msg)
+		to, err := in.add(tx, &msg, 0)
 		if err != nil {
 			return err
 		}
@@ -233,15 +308,16 @@ func (in *intake) flags(names []imap.Flag) (Flags, error) {
 	return f, err
 }
 
-// add stores a message.
-func (in *intake) add(tx *storage.Tx, msg *NewMessage) (imap.UID, error) {
+// add stores a message; o is its object when that is stored already, else 0.
+func (in *intake) add(tx *storage.Tx, msg *NewMessage, o storage.ObjectID) (imap.UID, error) {
 	f, err := in.flags(msg.Flags)
 	if err != nil {
 		return 0, err
 	}
-	o, err := tx.NewObject(storage.Object{Blob: msg.ref, Facets: msg.facets})
-	if err != nil {
-		return 0, err
+	if o == 0 {
+		if o, err = tx.NewObject(storage.Object{Blob: msg.ref, Facets: msg.facets}); err != nil {
+			return 0, err
+		}
 	}
 	date := msg.Date
 	if date.IsZero() {

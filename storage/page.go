@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -160,11 +161,12 @@ func decodeRows(e entry, key, value []byte) ([]Row, error) {
 }
 
 func encodeRows(first Num, rows []Row) []byte {
-	low := rows[0].Modseq
+	low, size := rows[0].Modseq, 32
 	for i := range rows {
 		low = min(low, rows[i].Modseq)
+		size += len(rows[i].Data) + 10 // and what is longer makes it grow
 	}
-	b := newPage(rows[0].Object, low)
+	b := slices.Grow(newPage(rows[0].Object, low), size)
 	for i := range rows {
 		b = appendRow(b, first, rows[0].Object, low, &rows[i])
 	}

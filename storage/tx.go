@@ -29,7 +29,8 @@ type workObject struct {
 	values map[byte][]byte // new facets
 	known  bool            // its record was read or made; else only the balance counts
 	made   bool
-	net    int // rows that came less rows that went in this transaction
+	staged bool // nothing shows it yet, and it stays all the same
+	net    int  // rows that came less rows that went in this transaction
 }
 
 // Next is the modseq that this transaction's changes get.
@@ -272,7 +273,7 @@ func (t *Tx) shown(o ObjectID, n int) error {
 		w = &workObject{}
 		t.work()[o] = w
 	}
-	if n > 0 && !w.known {
+	if w.net+n > 0 && !w.known {
 		k := objectKey(t.a, o)
 		b, err := t.get(k, "object")
 		if err != nil {
@@ -298,7 +299,7 @@ func (t *Tx) Insert(id CollectionID, o ObjectID, data []byte) (Num, error) {
 		return 0, err
 	}
 	if len(data) > maxRowData {
-		return 0, fmt.Errorf("row data of %d bytes: %w", len(data), TooLarge)
+		return 0, tooLong(len(data))
 	}
 	if w.c.Next == 1<<32-1 {
 		return 0, fmt.Errorf("numbers of collection %q: %w", w.c.Name, TooLarge)
@@ -315,6 +316,8 @@ func (t *Tx) Insert(id CollectionID, o ObjectID, data []byte) (Num, error) {
 	t.charge(1, w.c.Tally.Bytes-before)
 	return n, nil
 }
+
+func tooLong(n int) error { return fmt.Errorf("row data of %d bytes: %w", n, TooLarge) }
 
 func (t *Tx) charge(rows, bytes int64) {
 	t.head.usage.Objects += rows
@@ -334,7 +337,7 @@ func (t *Tx) Set(id CollectionID, n Num, o ObjectID, data []byte) error {
 		return err
 	}
 	if len(data) > maxRowData {
-		return fmt.Errorf("row data of %d bytes: %w", len(data), TooLarge)
+		return tooLong(len(data))
 	}
 	before := w.c.Tally.Bytes
 	old, err := w.set(t.r, n, o, data, h.modseq+1)
@@ -445,11 +448,15 @@ func (t *Tx) flushObjects() error {
 	var gone []ObjectID
 	for id, w := range t.objects {
 		switch {
-		case w.made && w.net <= 0: // never shown: as if it had not been
+		case w.made && w.net <= 0 && !w.staged: // never shown: as if it had not been
 			continue
 		case w.made:
 			for f, b := range w.values {
 				t.w.Set(facetKey(t.a, f, id), b)
+			}
+			if w.staged {
+				w.net++
+				gone = append(gone, id)
 			}
 			fallthrough
 		case w.net > 0:

@@ -221,7 +221,7 @@ func (v *View) Blob(o ObjectID) (blob.Ref, error) {
 }
 
 func (v *View) object(o ObjectID) (object, error) {
-	if v.tx != nil && v.tx.objects[o] != nil {
+	if v.tx != nil && v.tx.objects[o] != nil && v.tx.objects[o].known {
 		return v.tx.objects[o].object, nil
 	}
 	k := objectKey(v.a, o)

@@ -21,7 +21,7 @@ type appending struct {
 }
 
 // maxAppends is how many messages one APPEND may bring (RFC 3502).
-const maxAppends = 1000
+const maxAppends = 5000
 
 // append handles APPEND.
 //
