@@ -27,6 +27,8 @@ type Config struct {
 	MaxDepth   int   // nesting of SEARCH keys and lists
 	MaxList    int   // elements of a list
 
+	MaxContexts int // searches of a session that are kept up to date (RFC 5267)
+
 	QuotaAdmins []string // logins of those who may set quotas (SETQUOTA, RFC 9208)
 
 	Disable []string // extensions to leave out, by name
@@ -40,7 +42,8 @@ func DefaultConfig() Config {
 		Conn: conn.DefaultConfig(),
 		Idle: 31 * time.Minute, LoginTime: 3 * time.Minute, Progress: 10 * time.Second, LoginCommands: 50, BadCommands: 30,
 		MaxLine: 64 << 10, MaxLiteral: 1 << 20, MaxAppend: 50 << 20, MaxSet: 20000, MaxDepth: 50, MaxList: 20000,
-		Name: "Atrium",
+		MaxContexts: 32,
+		Name:        "Atrium",
 	}
 	return c
 }
@@ -64,6 +67,7 @@ func (c *Config) Validate() (err error) {
 		{"login_commands", int64(c.LoginCommands), 3}, {"bad_commands", int64(c.BadCommands), 1},
 		{"max_line", int64(c.MaxLine), 8192}, {"max_literal", c.MaxLiteral, 8192}, {"max_append", c.MaxAppend, 1 << 16},
 		{"max_set", int64(c.MaxSet), 100}, {"max_depth", int64(c.MaxDepth), 8}, {"max_list", int64(c.MaxList), 100},
+		{"max_contexts", int64(c.MaxContexts), 1},
 	} {
 		if n.value < n.low {
 			bad("%s: %d, must be at least %d", n.key, n.value, n.low)

@@ -6,7 +6,7 @@ func extensions() []*extension {
 		&base, &rev2, &startTLS, &saslir, &literalPlus, &literalMinus, &id, &enable,
 		&idle, &namespace, &children, &listExtended, &listStatus, &specialUse, &createSpecialUse,
 		&unselect, &uidplus, &move, &multiAppend, &replace, &appendLimit, &binary,
-		&esearch, &searchRes, &partial, &within, &fuzzy, &sorting, &sortDisplay, &esort, &threading, &i18nLevel,
+		&esearch, &searchRes, &partial, &within, &fuzzy, &contextSearch, &sorting, &sortDisplay, &esort, &contextSort, &threading, &i18nLevel,
 		&statusSize, &objectID, &saveDate, &preview, &quota, &unauthenticate,
 		&condstore, &qresync,
 		&acl, &listMyRights,

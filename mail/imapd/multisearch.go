@@ -55,6 +55,9 @@ func (c *session) multiSearch(r *wire.Reader) error {
 	if a.returns["SAVE"] {
 		return bad("Only what is found in the selected mailbox can be saved") // RFC 7377 §2.2
 	}
+	if a.returns["UPDATE"] {
+		return bad("Only what is found in the selected mailbox can be kept up to date")
+	}
 	for _, late := range a.sets {
 		if late.saved || !late.uid {
 			return bad("Numbers mean messages of the selected mailbox alone")

@@ -69,7 +69,7 @@ func (c *session) selectedNews() error {
 	if expunge && len(c.view.gone) > 0 {
 		c.view.writeGone()
 	}
-	return nil
+	return c.view.tellContexts()
 }
 
 // newMessages tells what was asked for of the messages from position from on, which came just now.

@@ -21,6 +21,7 @@ type searchArgs struct {
 	fuzzy    bool          // FUZZY is (RFC 6203)
 	scores   map[int]uint8 // by position, when they are asked for
 	sets     []lateSet
+	recents  []mail.And        // keys that mean what is \Recent; each one's only element
 	multi    bool              // ESEARCH (RFC 7377): the answer names its mailbox
 	mailbox  string            // in it; "" is the selected one
 	owner    storage.AccountID // not 0: the keys mean messages of this account alone
@@ -81,6 +82,9 @@ func (a *searchArgs) finish(p *searchParser) error {
 	} else {
 		a.write(&res)
 	}
+	if a.returns["UPDATE"] {
+		a.follow(&res)
+	}
 	return c.done("")
 }
 
@@ -95,7 +99,7 @@ func (a *searchArgs) check(p *searchParser) error {
 	if a.ranked() && !a.fuzzy {
 		return bad("RELEVANCY needs FUZZY") // RFC 6203 §4
 	}
-	return nil
+	return a.checkUpdate()
 }
 
 // begin brings the mailbox up to date. Keys that are numbers keep EXPUNGE
@@ -186,6 +190,9 @@ func (a *searchArgs) each(fn func(pos int)) error {
 		}
 		late.into[0] = mail.InUIDs{UIDs: v.uids(spans)}
 	}
+	for _, recent := range a.recents {
+		recent[0] = mail.InUIDs{UIDs: uidSet(v.recent)}
+	}
 	return a.c.long(v.cur.Len(), func(ctx context.Context) error {
 		for pos, err := range v.account.Search(ctx, v.cur, a.criteria) {
 			if err != nil {
@@ -207,7 +214,7 @@ func (a *searchArgs) add(res *found, pos int) {
 	v := a.c.view
 	m := v.cur.At(pos)
 	n := uint32(m.UID)
-	if a.returns["SAVE"] {
+	if a.returns["SAVE"] || a.returns["UPDATE"] {
 		res.uids.Add(n)
 	}
 	if !a.c.uid {

@@ -207,7 +207,9 @@ func textKey(in message.Scope) searchKey {
 
 // recent is true of the messages that are \Recent in this session.
 func (p *searchParser) recent() mail.Criteria {
-	return mail.InUIDs{UIDs: uidSet(p.c.view.recent)}
+	holder := mail.And{mail.InUIDs{}}
+	p.args.recents = append(p.args.recents, holder)
+	return holder
 }
 
 type dateRelation byte

@@ -1,6 +1,10 @@
 package imapd
 
-import "atrium/mail/imapd/wire"
+import (
+	"slices"
+
+	"atrium/mail/imapd/wire"
+)
 
 // searchRes adds SAVE to SEARCH; readSet takes the "$" that stands for what was saved.
 var searchRes = extension{
@@ -11,7 +15,7 @@ var searchRes = extension{
 // save keeps the result: with MIN or MAX alone those messages, else all (RFC 5182 §2.4).
 func (a *searchArgs) save(res *found) {
 	v := a.c.view
-	v.saved = res.uids
+	v.saved = slices.Clone(res.uids)
 	low, high := a.returns["MIN"], a.returns["MAX"]
 	if !low && !high || a.returns["ALL"] || a.returns["COUNT"] || res.count == 0 {
 		v.saved = v.saved.Sorted()

@@ -29,6 +29,8 @@ type view struct {
 	recent   wire.Set                    // UIDs that are \Recent in this session
 	saved    wire.Set                    // UIDs that the last search saved (RFC 5182)
 	batches  map[batchRequest]batchAsked // what UIDBATCHES asked for
+	contexts []*searchContext            // searches that are kept up to date (RFC 5267)
+	dirty    []imap.UID                  // ascending: came or changed, and the contexts were not asked
 	readOnly bool
 }
 
@@ -74,7 +76,7 @@ func (v *view) count() int { return v.box.Exists + len(v.gone) }
 
 // rest lets go of the snapshot, so that a waiting session does not keep memory.
 func (v *view) rest() {
-	if len(v.gone) == 0 && len(v.changed) == 0 {
+	if len(v.gone) == 0 && len(v.changed) == 0 && len(v.dirty) == 0 {
 		v.cur, v.goneSeq, v.changed, v.gone = nil, nil, nil, nil
 	}
 }
@@ -135,7 +137,8 @@ func (v *view) sync(expunge bool) error {
 		ch = compare(old, now)
 	}
 	next := v.box.UIDNext
-	if gone := below(ch.Vanished, next); len(gone) > 0 {
+	gone := below(ch.Vanished, next)
+	if len(gone) > 0 {
 		v.gone = merge(v.gone, gone)
 		v.changed = without(v.changed, gone)
 	}
@@ -145,6 +148,9 @@ func (v *view) sync(expunge bool) error {
 	v.cur, v.box = now, now.Mailbox
 	if !slices.Equal(keywords, v.box.Keywords) || rights != v.box.Rights {
 		v.writeFlagLists()
+	}
+	if err := v.note(gone, below(ch.Changed, next), next); err != nil {
+		return err
 	}
 	if expunge && len(v.gone) > 0 {
 		v.writeGone()
@@ -180,9 +186,11 @@ func (v *view) update(expunge bool) error {
 		v.writeGone()
 	}
 	if len(v.changed) > 0 {
-		return v.writeChanged()
+		if err := v.writeChanged(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return v.tellContexts()
 }
 
 // writeExists tells that there are messages from UID next on.
