@@ -22,7 +22,7 @@ var floors = map[string]int{
 	"mail": 4, "mail/delivery": 4, "mail/queue": 4, "calendar": 4, "contacts": 4,
 	"mail/imip": 5, "mail/inbound": 5, "calendar/schedule": 5,
 	"mail/imapd": 6, "mail/imapd/wire": 2, "mail/pop3d": 6, "mail/smtpd": 6, "mail/sieved": 6, "mail/mailtest": 2,
-	"dav": 6, "dav/caldav": 6, "dav/carddav": 6, "dav/files": 6, "dav/davtest": 6, "web": 6,
+	"dav": 6, "dav/caldav": 6, "dav/carddav": 6, "dav/files": 6, "dav/tzdist": 6, "dav/davtest": 6, "web": 6,
 	"internal/control": 0, "internal/certs": 0,
 	"configs": 7, "cmd/atrium": 8,
 }
