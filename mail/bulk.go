@@ -112,7 +112,7 @@ func halves(ctx context.Context, list []imap.UID, apply func([]imap.UID) error) 
 // batchRows bounds a batch that writes a record for each message, batchPaged one that writes
 // pages only.
 func (s *Store) batchRows() int  { return s.cfg.Batch }
-func (s *Store) batchPaged() int { return 4 * s.cfg.Batch }
+func (s *Store) batchPaged() int { return 8 * s.cfg.Batch }
 
 // every is a pick that picks all.
 func every(*Snapshot, *storage.Row) bool { return true }

@@ -109,6 +109,11 @@ func rowFlags(b []byte) Flags {
 // withFlags returns a copy of a row's data with other flags; ok is false when it is
 // damaged.
 func withFlags(b []byte, f Flags) (out []byte, ok bool) {
+	return appendWithFlags(make([]byte, 0, len(b)+8), b, f)
+}
+
+// appendWithFlags appends what withFlags returns.
+func appendWithFlags(out, b []byte, f Flags) ([]byte, bool) {
 	if len(b) < 2 || b[0]>>5 != rowVersion {
 		return nil, false
 	}
@@ -116,7 +121,7 @@ func withFlags(b []byte, f Flags) (out []byte, ok bool) {
 	if n <= 0 {
 		return nil, false
 	}
-	out = append(make([]byte, 0, len(b)+8), rowVersion<<5|byte(f&System))
+	out = append(out, rowVersion<<5|byte(f&System))
 	out = binary.AppendUvarint(out, uint64(f>>firstKeyword))
 	return append(out, b[1+n:]...), true
 }

@@ -2,7 +2,6 @@ package mail
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/emersion/go-imap/v2"
@@ -163,29 +162,22 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 	}
 	var marks []mark
 	ready := false
-	for _, uid := range list {
-		row, err := tx.Row(id, storage.Num(uid))
-		if errors.Is(err, storage.NotFound) {
-			continue
-		}
-		if err != nil {
-			return out, err
-		}
-		kept := rowFlags(row.Data)
+	err = tx.Edit(id, rowNumbers(list), func(dst []byte, row *storage.Row) (data []byte, changed bool, err error) {
+		uid, kept := imap.UID(row.Num), rowFlags(row.Data)
 		f, modseq := over.lay(uid, kept, row.Modseq)
 		if change.Conditional && modseq > change.UnchangedSince {
 			out.Modified = addUID(out.Modified, uid)
-			continue
+			return nil, false, nil
 		}
 		if !ready {
 			if e.bits, err = changeBits(tx, id, change, e.may); err != nil {
-				return out, err
+				return nil, false, err
 			}
 			ready = true
 		}
 		g := e.apply(f)
 		if f == g {
-			continue
+			return nil, false, nil
 		}
 		out.Changed = addUID(out.Changed, uid)
 		if over != nil {
@@ -193,16 +185,17 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 				marks = append(marks, mark{uid, g&Seen != 0})
 			}
 			if g = g&^Seen | kept&Seen; g == kept {
-				continue
+				return nil, false, nil
 			}
 		}
-		data, ok := withFlags(row.Data, g)
+		data, ok := appendWithFlags(dst, row.Data, g)
 		if !ok {
-			return out, fmt.Errorf("message %d of mailbox %q: %w", uid, m.Name, storage.Corrupt)
+			return nil, false, fmt.Errorf("message %d of mailbox %q: %w", uid, m.Name, storage.Corrupt)
 		}
-		if err := tx.Set(id, row.Num, 0, data); err != nil {
-			return out, err
-		}
+		return data, true, nil
+	})
+	if err != nil {
+		return out, err
 	}
 	if len(out.Changed) == 0 {
 		return out, nil
@@ -212,6 +205,14 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 	}
 	out.Modseq, err = tx.Next()
 	return out, err
+}
+
+func rowNumbers(list []imap.UID) []storage.Num {
+	out := make([]storage.Num, len(list))
+	for i, uid := range list {
+		out[i] = storage.Num(uid)
+	}
+	return out
 }
 
 // changeBits returns the bits of a change's flags, making keywords where it sets them.

@@ -41,7 +41,7 @@ type Config struct {
 	MaxName      int `toml:"max_name"`      // bytes of a mailbox's name
 	MaxDepth     int `toml:"max_depth"`     // levels of a mailbox's name
 	MaxKeyword   int `toml:"max_keyword"`   // bytes of a keyword
-	Batch        int `toml:"batch"`         // messages copied in one transaction; flags are changed and messages removed 4 times as many
+	Batch        int `toml:"batch"`         // messages copied in one transaction; flags are changed and messages removed 8 times as many
 }
 
 // DefaultConfig returns limits that serve everyone.

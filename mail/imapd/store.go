@@ -71,6 +71,7 @@ func (c *session) store(r *wire.Reader) error {
 		return err
 	}
 	v := c.view
+	spans, limited := v.limit(spans)
 	var res mail.FlagResult
 	uids := v.uids(spans)
 	if len(uids) > 0 {
@@ -92,7 +93,7 @@ func (c *session) store(r *wire.Reader) error {
 	if missing {
 		return no("EXPUNGEISSUED", "Some of the messages are gone")
 	}
-	return c.done(code)
+	return c.finish(code, limited)
 }
 
 // storable refuses flags that cannot be kept.
@@ -119,6 +120,7 @@ func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) erro
 	f := v.c.newFetch(&fetchArgs{})
 	defer f.end()
 	changed, modified := runs(v.changed), fromUIDSet(res.Modified)
+	was := a.before(v, before, uids)
 	modseq := v.c.has(condstoreOn)
 	for pos, m := range v.cur.In(uids) {
 		if !a.silent {
@@ -129,7 +131,7 @@ func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) erro
 			continue
 		}
 		if changed.Has(uint32(m.UID)) {
-			if !a.expected(v, before, m, res.Modseq) {
+			if !was.expected(&m, res.Modseq) {
 				continue // update tells
 			}
 			f.told = append(f.told, m.UID)
@@ -143,23 +145,48 @@ func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) erro
 	return nil
 }
 
-// expected tells whether a message's flags are what the client makes of those that it
-// knows and its STORE.
-func (a *storeArgs) expected(v *view, before *mail.Snapshot, m mail.Message, modseq uint64) bool {
-	pos, ok := before.Find(m.UID)
-	if !ok || m.Modseq > modseq {
+// earlier is what the client makes of the flags that it knows and its STORE, message by message.
+type earlier struct {
+	op    mail.FlagOp
+	bits  mail.Flags
+	known []knownFlags // ascending
+}
+
+type knownFlags struct {
+	uid   imap.UID
+	flags mail.Flags
+}
+
+// before notes which flags the client knows; for .SILENT alone.
+func (a *storeArgs) before(v *view, s *mail.Snapshot, uids imap.UIDSet) (e earlier) {
+	if !a.silent {
+		return e
+	}
+	e.op = a.change.Op
+	for _, name := range a.change.Flags {
+		e.bits |= v.box.Keywords.Find(name)
+	}
+	for _, m := range s.In(uids) {
+		e.known = append(e.known, knownFlags{m.UID, m.Flags})
+	}
+	return e
+}
+
+// expected tells whether a message's flags are what the client must think. Messages come in
+// the order of their UIDs.
+func (e *earlier) expected(m *mail.Message, modseq uint64) bool {
+	for len(e.known) > 0 && e.known[0].uid < m.UID {
+		e.known = e.known[1:]
+	}
+	if len(e.known) == 0 || e.known[0].uid != m.UID || m.Modseq > modseq {
 		return false
 	}
-	var bits mail.Flags
-	for _, name := range a.change.Flags {
-		bits |= v.box.Keywords.Find(name)
-	}
-	old := before.At(pos).Flags
-	switch a.change.Op {
+	old := e.known[0].flags
+	switch e.op {
 	case mail.AddFlags:
-		return m.Flags == old|bits
+		return m.Flags == old|e.bits
 	case mail.RemoveFlags:
-		return m.Flags == old&^bits
+		return m.Flags == old&^e.bits
 	}
-	return m.Flags == bits
+	return m.Flags == e.bits
 }
