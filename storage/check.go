@@ -16,26 +16,47 @@ import (
 type Problem struct {
 	Account    AccountID
 	Collection CollectionID // 0: the account's own
+	Name       string       // of the collection, when it is known
+	Row        Num          // 0: no one row
 	What       string
 }
 
 func (p Problem) String() string {
-	if p.Collection == 0 {
-		return fmt.Sprintf("account %d: %s", p.Account, p.What)
+	if p.Account == 0 && p.Collection == 0 {
+		return p.What
 	}
-	return fmt.Sprintf("account %d, collection %d: %s", p.Account, p.Collection, p.What)
+	s := fmt.Sprintf("account %d", p.Account)
+	if p.Collection != 0 {
+		s += fmt.Sprintf(", collection %d", p.Collection)
+	}
+	if p.Name != "" {
+		s += fmt.Sprintf(" %q", p.Name)
+	}
+	if p.Row != 0 {
+		s += fmt.Sprintf(", row %d", p.Row)
+	}
+	return s + ": " + p.What
 }
 
 // Check proves the store's invariants and reports what is broken: counters
 // equal recounts, every row shows an object, every log entry has its row or
 // tombstone, row numbers ascend, every name and index leads to a collection, every body is there. With deep, bodies
-// are read and hashed. progress, when not nil, is told of each account done.
+// are read and hashed, and the engine proves its checksums when it can (kv.Verifier). What is
+// broken of an object is reported for each row that shows it. progress, when not nil, is told of each account done.
 func (s *Store) Check(ctx context.Context, deep bool, report func(Problem), progress func(done, all int)) error {
 	all, err := s.Accounts(ctx)
 	if err != nil {
 		return err
 	}
-	seen := map[blob.Hash]bool{}
+	if v, ok := s.engine.(kv.Verifier); ok && deep {
+		err := v.Verify(ctx)
+		if errors.Is(err, kv.Damaged) {
+			report(Problem{What: err.Error()})
+		} else if err != nil {
+			return classify(err)
+		}
+	}
+	seen := map[blob.Hash]string{}
 	for i, a := range all {
 		err := s.engine.View(ctx, func(r kv.Reader) error {
 			c := &checker{View: View{s: s, r: r, a: a}, ctx: ctx, deep: deep, out: report, bodies: seen}
@@ -57,14 +78,20 @@ type checker struct {
 	ctx    context.Context
 	deep   bool
 	out    func(Problem)
-	bodies map[blob.Hash]bool
+	bodies map[blob.Hash]string // what is wrong with those that were looked at, "" when nothing is
 
-	shown map[ObjectID]int // rows that show an object, garbage included
-	colls map[CollectionID]bool
+	shown  map[ObjectID]int // rows that show an object, garbage included
+	colls  map[CollectionID]bool
+	broken map[ObjectID][]string // what is wrong with objects
 }
 
 func (c *checker) say(id CollectionID, format string, args ...any) {
-	c.out(Problem{c.a, id, fmt.Sprintf(format, args...)})
+	c.out(Problem{Account: c.a, Collection: id, What: fmt.Sprintf(format, args...)})
+}
+
+// blame notes what is wrong with an object, to be told of the rows that show it.
+func (c *checker) blame(o ObjectID, format string, args ...any) {
+	c.broken[o] = append(c.broken[o], fmt.Sprintf(format, args...))
 }
 
 // fatal tells whether err ends the check; a damaged record is reported instead.
@@ -94,7 +121,7 @@ func (c *checker) grants() error {
 }
 
 func (c *checker) run() error {
-	c.shown, c.colls = map[ObjectID]int{}, map[CollectionID]bool{}
+	c.shown, c.colls, c.broken = map[ObjectID]int{}, map[CollectionID]bool{}, map[ObjectID][]string{}
 	h, err := c.account()
 	if err != nil {
 		return c.fatal(0, err)
@@ -125,7 +152,7 @@ func (c *checker) run() error {
 	if sum.Bytes != h.usage.Bytes || sum.Objects != h.usage.Objects {
 		c.say(0, "usage says %d bytes in %d objects, its collections have %d in %d", h.usage.Bytes, h.usage.Objects, sum.Bytes, sum.Objects)
 	}
-	for _, f := range []func() error{c.names, c.grants, c.garbage, c.objects, c.orphans} {
+	for _, f := range []func() error{c.names, c.grants, c.garbage, c.objects, c.rowsOfBroken, c.orphans} {
 		if err := c.fatal(0, f()); err != nil {
 			return err
 		}
@@ -295,43 +322,88 @@ func (c *checker) objects() error {
 			return err
 		}
 		if o.rows != c.shown[id] {
-			c.say(0, "object %d says that %d rows show it, they are %d", id, o.rows, c.shown[id])
+			c.blame(id, "%d rows show it, its record says %d", c.shown[id], o.rows)
 		}
 		delete(c.shown, id)
 		for _, f := range o.facets {
 			if _, err := c.r.Get(facetKey(c.a, f, id)); err != nil {
-				c.say(0, "object %d, facet %d: %v", id, f, err)
+				c.blame(id, "facet %d: %v", f, err)
 			}
 		}
-		c.body(id, o.blob)
+		if what := c.body(o.blob); what != "" {
+			c.blame(id, "%s", what)
+		}
 	}
-	for id, n := range c.shown {
-		c.say(0, "%d rows show object %d, which is not there", n, id)
+	for id := range c.shown {
+		c.blame(id, "it is not there")
 	}
 	return nil
 }
 
-func (c *checker) body(id ObjectID, ref blob.Ref) {
-	if ref.IsZero() || c.bodies[ref.Hash] || c.s.blobs == nil {
-		return
+// rowsOfBroken reports what is wrong with objects, for each row that shows one.
+func (c *checker) rowsOfBroken() error {
+	if len(c.broken) == 0 {
+		return nil
 	}
-	c.bodies[ref.Hash] = true
+	told := map[ObjectID]bool{}
+	for id := range c.colls {
+		coll, supers, err := c.record(id)
+		if err != nil {
+			continue // dropped, or told already
+		}
+		w := newTree(coll, nil, supers)
+		for _, s := range w.supers {
+			if err := w.loadSuper(c.r, s); err != nil {
+				return err
+			}
+			for _, p := range s.pages {
+				if err := w.loadRows(c.r, p); err != nil {
+					return err
+				}
+				for _, row := range p.rows {
+					for _, what := range c.broken[row.Object] {
+						c.out(Problem{c.a, id, coll.Name, row.Num, fmt.Sprintf("object %d: %s", row.Object, what)})
+						told[row.Object] = true
+					}
+				}
+				p.rows = nil
+			}
+		}
+	}
+	for o, list := range c.broken {
+		for _, what := range list {
+			if !told[o] {
+				c.say(0, "object %d, which no row shows: %s", o, what)
+			}
+		}
+	}
+	return nil
+}
+
+// body says what is wrong with a body, "" when nothing is.
+func (c *checker) body(ref blob.Ref) (what string) {
+	if ref.IsZero() || c.s.blobs == nil {
+		return ""
+	}
+	if what, ok := c.bodies[ref.Hash]; ok {
+		return what
+	}
+	defer func() { c.bodies[ref.Hash] = what }()
 	b, err := c.s.blobs.Open(c.ctx, ref)
 	if err != nil {
-		c.say(0, "object %d, body %v: %v", id, ref.Hash, err)
-		return
+		return err.Error()
 	}
 	size := b.Size()
 	b.Close()
 	if size != ref.Size {
-		c.say(0, "object %d, body %v: %d bytes, not %d", id, ref.Hash, size, ref.Size)
-		return
+		return fmt.Sprintf("body %v: %d bytes, not %d", ref.Hash, size, ref.Size)
 	}
 	if c.deep {
 		if err := c.s.blobs.Verify(c.ctx, ref.Hash); err != nil {
-			c.say(0, "object %d, body %v: %v", id, ref.Hash, err)
+			return err.Error()
 		}
 	}
+	return ""
 }
 
 // orphans looks for what belongs to collections that are not there.

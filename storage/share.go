@@ -119,7 +119,7 @@ func (s *Store) checkShares(ctx context.Context, report func(Problem)) error {
 				continue
 			}
 			if _, err := r.Get(grantKey(share.Owner, share.Collection, to)); err != nil {
-				report(Problem{share.Owner, share.Collection, fmt.Sprintf("is said to be shared with account %d, but there is no grant", to)})
+				report(Problem{Account: share.Owner, Collection: share.Collection, What: fmt.Sprintf("is said to be shared with account %d, but there is no grant", to)})
 			}
 		}
 		return ctx.Err()

@@ -23,7 +23,7 @@ nothing broken it ends with 0.`,
 	run: runCheck,
 	flags: func(fs *flag.FlagSet) {
 		configFlag(fs)
-		fs.Bool("deep", false, "read every body, event and card, and compare it with its hash")
+		fs.Bool("deep", false, "read every body, event and card and compare it with its hash, and all tables with their checksums")
 	},
 }
 

@@ -170,7 +170,7 @@ func TestDamage(t *testing.T) {
 			i.start()
 		}
 		out, errOut := i.admin(exitBroken, "", "check", "-deep")
-		if !strings.Contains(out, "ann@"+testDomain) || !strings.Contains(out, "body") || !strings.Contains(errOut, "backup") {
+		if !strings.Contains(out, "ann@"+testDomain) || !strings.Contains(out, `"INBOX", row 1: `) || !strings.Contains(out, "body") || !strings.Contains(errOut, "backup") {
 			t.Errorf("running %v: it does not say what is broken and what to do:\n%s%s", running, out, errOut)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 // NotEmpty means that Restore was called on an engine that holds keys, Damaged
-// that a backup is cut short or does not match its checksum.
+// that a backup, or what an engine stores, is cut short or does not match its checksum.
 const (
 	NotEmpty Kind = "engine not empty"
-	Damaged  Kind = "backup damaged"
+	Damaged  Kind = "data damaged"
 )
 
 // The backup format, the same for all engines: the magic line, then for each

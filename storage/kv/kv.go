@@ -69,6 +69,12 @@ type Engine interface {
 	Close() error
 }
 
+// Verifier is an Engine that can read all it stores and prove its checksums. The
+// error is Damaged, with the place, when one does not match. It may take long.
+type Verifier interface {
+	Verify(ctx context.Context) error
+}
+
 // Reader reads one snapshot. It is used by one goroutine at a time. Slices that
 // it returns are valid until the transaction ends and must not be changed. It is of
 // no use after fn returned.
