@@ -50,6 +50,9 @@ func (c *session) append(r *wire.Reader) error {
 		if r.AtEnd() || !c.server.reg.has("MULTIAPPEND") {
 			break
 		}
+		if n := c.saveLimit(); n > 0 && len(a.msgs) >= n {
+			return no(limitCode(n, 0), "At most %d messages at once", n)
+		}
 		if len(a.msgs) >= maxAppends {
 			return no("LIMIT", "At most %d messages at once", maxAppends)
 		}

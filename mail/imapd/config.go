@@ -27,7 +27,9 @@ type Config struct {
 	MaxDepth   int   // nesting of SEARCH keys and lists
 	MaxList    int   // elements of a list
 
-	MaxContexts int // searches of a session that are kept up to date (RFC 5267)
+	MaxContexts  int // searches of a session that are kept up to date (RFC 5267)
+	MessageLimit int // messages that one command works on (RFC 9738), at least 1000; 0: no limit, and none is advertised
+	SaveLimit    int // the same for COPY and APPEND alone
 
 	QuotaAdmins []string // logins of those who may set quotas (SETQUOTA, RFC 9208)
 
@@ -72,6 +74,14 @@ func (c *Config) Validate() (err error) {
 		if n.value < n.low {
 			bad("%s: %d, must be at least %d", n.key, n.value, n.low)
 		}
+	}
+	for key, n := range map[string]int{"message_limit": c.MessageLimit, "save_limit": c.SaveLimit} {
+		if n < 0 || n > 0 && n < 1000 {
+			bad("%s: %d, RFC 9738 §3 wants at least 1000, or 0 for none", key, n)
+		}
+	}
+	if c.MessageLimit > 0 && c.SaveLimit > 0 {
+		bad("save_limit: message_limit holds for COPY and APPEND too")
 	}
 	for _, name := range c.Disable {
 		if !slices.ContainsFunc(extensions(), func(x *extension) bool { return strings.EqualFold(x.name, name) && x != &base }) {

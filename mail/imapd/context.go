@@ -109,7 +109,7 @@ func (a *searchArgs) follow(res *found) {
 	}
 	// Numbers mean what they meant now; "*" among UIDs goes with the mailbox.
 	a.sets = slices.DeleteFunc(a.sets, func(late lateSet) bool { return late.saved || !late.uid })
-	a.scores = nil
+	a.scores, a.bounded = nil, false
 	v.contexts = append(v.contexts, &searchContext{tag: a.c.tag, uid: a.c.uid, args: a, uids: slices.Clone(res.uids)})
 }
 

@@ -57,6 +57,9 @@ func (c *session) copy(r *wire.Reader) error {
 		return c.done("")
 	}
 	v := c.view
+	if n := c.saveLimit(); n > 0 && count(spans) > n { // all or none
+		return no(limitCode(n, v.cur.At(highest(spans, n)[0].from).UID), "Too many messages, copy fewer")
+	}
 	var res mail.Copied
 	err = c.long(count(spans), func(ctx context.Context) (err error) {
 		res, err = v.account.Copy(ctx, v.box.ID, v.uids(spans), dst, to.ID)
@@ -92,12 +95,12 @@ func (c *session) expunge() error {
 	if err != nil {
 		return c.view.lost(err)
 	}
-	return c.expunged(len(gone) > 0)
+	return c.expunged(len(gone) > 0, "")
 }
 
 // expunged tells the view's news and answers, with HIGHESTMODSEQ when the client
-// wants it (RFC 7162 §3.2.7).
-func (c *session) expunged(some bool) error {
+// wants it (RFC 7162 §3.2.7); limited is the response code MESSAGELIMIT, or empty.
+func (c *session) expunged(some bool, limited string) error {
 	if err := c.news(); err != nil {
 		return err
 	}
@@ -105,6 +108,6 @@ func (c *session) expunged(some bool) error {
 	if some && c.has(qresyncOn) {
 		code = "HIGHESTMODSEQ " + string(wire.AppendUint(nil, c.view.box.Modseq))
 	}
-	c.tagged("OK", code, c.cmd.name+" completed")
+	c.tagged("OK", c.oneCode(code, limited), c.cmd.name+" completed")
 	return nil
 }

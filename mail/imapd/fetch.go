@@ -348,6 +348,9 @@ func (c *session) fetch(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	if n := c.messageLimit(); args.window != nil && n > 0 && args.window.size() > n {
+		return no(limitCode(n, 0), "Too many messages")
+	}
 	if args.window != nil {
 		spans = args.window.cut(spans)
 	}
@@ -359,9 +362,13 @@ func (c *session) fetch(r *wire.Reader) error {
 	if args.changed {
 		spans = c.view.narrow(spans, args.since)
 	}
+	spans, limited := c.view.limitFetch(spans, args)
 	f := c.newFetch(args)
 	if args.seen {
 		spans, err = f.markSeen(spans)
+	}
+	if limited != "" {
+		spans = descending(spans)
 	}
 	if err == nil {
 		err = f.run(spans)
@@ -375,10 +382,12 @@ func (c *session) fetch(r *wire.Reader) error {
 	switch {
 	case f.unknown:
 		return no("UNKNOWN-CTE", "A transfer encoding is not known")
-	case missing:
+	case missing && len(spans) == 0:
 		return errIssued()
+	case missing:
+		return c.finish("EXPUNGEISSUED", limited)
 	}
-	return c.done("")
+	return c.finish("", limited)
 }
 
 func (f *fetch) run(spans []span) error {

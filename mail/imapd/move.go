@@ -29,6 +29,7 @@ func (c *session) move(r *wire.Reader) error {
 	if v.readOnly {
 		return no("", "The mailbox was opened read-only")
 	}
+	spans, limited := v.limit(spans)
 	var res mail.Copied
 	err = c.long(count(spans), func(ctx context.Context) (err error) {
 		res, err = v.account.Move(ctx, v.box.ID, v.uids(spans), dst, to.ID)
@@ -40,5 +41,5 @@ func (c *session) move(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
-	return c.expunged(len(res.From) > 0)
+	return c.expunged(len(res.From) > 0, limited)
 }

@@ -42,6 +42,9 @@ func readWindow(r *wire.Reader) (w window) {
 	return w
 }
 
+// size is how many places there are.
+func (w window) size() int { return int(w.to) - int(w.from) + 1 }
+
 // bounds returns the places in a result of n, from 0, the second one not included.
 func (w window) bounds(n int) (from, to int) {
 	from, to = min(int(w.from)-1, n), min(int(w.to), n)

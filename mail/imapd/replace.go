@@ -72,5 +72,5 @@ func (c *session) replace(r *wire.Reader) error {
 	if code := c.appendUID(res); code != "" {
 		c.untagged("OK [%s] Replaced", code)
 	}
-	return c.expunged(true)
+	return c.expunged(true, "")
 }

@@ -22,6 +22,8 @@ type searchArgs struct {
 	scores   map[int]uint8 // by position, when they are asked for
 	sets     []lateSet
 	recents  []mail.And        // keys that mean what is \Recent; each one's only element
+	bounded  bool              // MESSAGELIMIT (RFC 9738) bounds it
+	limited  string            // the response code of that
 	multi    bool              // ESEARCH (RFC 7377): the answer names its mailbox
 	mailbox  string            // in it; "" is the selected one
 	owner    storage.AccountID // not 0: the keys mean messages of this account alone
@@ -48,7 +50,7 @@ type found struct {
 // RFC 9051 §6.4.4; RETURN: RFC 4731. There is always an answer, also when nothing was found.
 func (c *session) search(r *wire.Reader) error {
 	r.SP()
-	a := &searchArgs{c: c, name: "SEARCH"}
+	a := &searchArgs{c: c, name: "SEARCH", bounded: true}
 	c.readReturns(a, r)
 	p := &searchParser{c: c, args: a}
 	a.criteria = p.keys(r)
@@ -85,7 +87,7 @@ func (a *searchArgs) finish(p *searchParser) error {
 	if a.returns["UPDATE"] {
 		a.follow(&res)
 	}
-	return c.done("")
+	return c.finish("", a.limited)
 }
 
 // check finds what does not fit together.
@@ -193,8 +195,9 @@ func (a *searchArgs) each(fn func(pos int)) error {
 	for _, recent := range a.recents {
 		recent[0] = mail.InUIDs{UIDs: uidSet(v.recent)}
 	}
+	criteria := a.searched(a.criteria)
 	return a.c.long(v.cur.Len(), func(ctx context.Context) error {
-		for pos, err := range v.account.Search(ctx, v.cur, a.criteria) {
+		for pos, err := range v.account.Search(ctx, v.cur, criteria) {
 			if err != nil {
 				return v.lost(err)
 			}

@@ -90,8 +90,11 @@ func (c *session) store(r *wire.Reader) error {
 	if len(res.Modified) > 0 {
 		code = "MODIFIED " + string(wire.AppendSet(nil, v.numbers(res.Modified, c.uid)))
 	}
+	if missing && code == "" {
+		code = "EXPUNGEISSUED"
+	}
 	if missing {
-		return no("EXPUNGEISSUED", "Some of the messages are gone")
+		return no(c.oneCode(code, limited), "Some of the messages are gone") // RFC 2180 §4.2.2, RFC 7162 §3.1.3
 	}
 	return c.finish(code, limited)
 }

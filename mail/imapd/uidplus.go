@@ -5,6 +5,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"atrium/mail"
 	"atrium/mail/imapd/wire"
 )
 
@@ -32,6 +33,10 @@ func (c *session) uidExpunge(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	limited := ""
+	if c.messageLimit() > 0 {
+		spans, limited = v.limit(v.only(spans, func(m mail.Message) bool { return m.Flags&mail.Deleted != 0 }))
+	}
 	if len(spans) == 0 {
 		return c.done("")
 	}
@@ -43,5 +48,5 @@ func (c *session) uidExpunge(r *wire.Reader) error {
 	if err != nil {
 		return v.lost(err)
 	}
-	return c.expunged(len(gone) > 0)
+	return c.expunged(len(gone) > 0, limited)
 }
