@@ -120,6 +120,7 @@ func (rq *Request) makeCollection(w http.ResponseWriter, types []xml.Name, respo
 	if err != nil {
 		return rq.wrap(err)
 	}
+	rq.changed()
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusCreated)
 	return nil
@@ -143,10 +144,16 @@ func (rq *Request) mayMake(tx *storage.Tx, conds *conditions, types []xml.Name, 
 		return errNowhere
 	}
 	if t.Owner.ID != rq.Actor.ID {
-		if _, err := rq.locateHome(v, t); err != nil {
+		home, err := rq.locateHome(v, t)
+		if err == nil {
+			err = home.need(storage.Create)
+		}
+		if err != nil {
 			return err
 		}
-		return Refuse(http.StatusForbidden, "D:need-privileges")
+	}
+	if _, reserved := parseMount(t.Rest[0]); reserved && !t.Tree.Nested {
+		return Fail(http.StatusForbidden, "names like this one are those of what others share")
 	}
 	if !t.Tree.Nested && len(t.Rest) != 1 {
 		return rq.misplaced(v)
@@ -209,6 +216,13 @@ func (rq *Request) checkTypes(types []xml.Name) error {
 		}
 	}
 	return nil
+}
+
+// changed tells the tree that a collection was made or got properties.
+func (rq *Request) changed() {
+	if t := rq.Target.Tree; t != nil && t.Changed != nil {
+		t.Changed(rq)
+	}
 }
 
 // sameNames tells whether two sets of names are the same.

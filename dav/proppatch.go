@@ -67,6 +67,9 @@ func (rq *Request) apply(tx *storage.Tx, r *Resource, updates []update) (refused
 func (rq *Request) applyOne(tx *storage.Tx, r *Resource, u update) error {
 	c := &Change{Request: rq, Tx: tx, Resource: r, Name: u.raw.Name}
 	p := rq.Server.registry.find(u.raw.Name, r.Kind)
+	if p != nil && p.Set != nil && p.Get != nil && !p.Own && !r.Rights.Has(storage.Properties) {
+		return r.need(storage.Properties)
+	}
 	switch {
 	case p == nil && u.remove:
 		return c.store(nil)
@@ -152,7 +155,12 @@ func proppatch(rq *Request, w http.ResponseWriter) error {
 		if err := rq.guard(&tx.View, conds, res, res.Entry); err != nil {
 			return err
 		}
-		if err := res.need(storage.Properties); err != nil {
+		// Of a collection that is shared, each has properties of his own; see applyOne.
+		need := storage.Properties
+		if res.ofAnother(rq) && res.Collection != nil && res.Entry == nil {
+			need = storage.Lookup | storage.Read
+		}
+		if err := res.need(need); err != nil {
 			return err
 		}
 		if err := rq.free(&tx.View, conds, rq.Target, touchSelf); err != nil {
@@ -168,6 +176,9 @@ func proppatch(rq *Request, w http.ResponseWriter) error {
 	})
 	if err != nil && !errors.Is(err, errRefused) {
 		return err
+	}
+	if len(refused) == 0 {
+		rq.changed()
 	}
 	if len(refused) == 0 && rq.Prefer.Minimal {
 		rq.applied(w, "return=minimal")

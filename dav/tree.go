@@ -33,6 +33,11 @@ type Tree struct {
 	Alias [][]xml.Name
 	Limit func(c *storage.Collection) storage.Rights
 	Fresh func(rq *Request) error
+	// Changed is called after a request that made a collection or set properties. May be nil.
+	Changed func(rq *Request)
+
+	// Private tells of a collection that it is mounted in nobody's home: an inbox, say. May be nil.
+	Private func(c *storage.Collection) bool
 
 	// Index answers a GET of a collection, when it does not leave that to the page that all have. May be nil.
 	Index func(rq *Request, w http.ResponseWriter, r *Resource) (done bool, err error)
