@@ -15,6 +15,9 @@ func copyMove(rq *Request, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
+	if from, to := rq.Target, m.to; from.Tree != nil && from.Owner != nil && from.Tree == to.Tree && to.Owner != nil && to.Owner.ID != from.Owner.ID {
+		return m.across(w)
+	}
 	var replaced bool
 	err = rq.update(func(tx *storage.Tx) (err error) {
 		replaced, err = m.run(tx)
@@ -73,6 +76,11 @@ func (rq *Request) transfer() (*transfer, error) {
 	}
 	if rq.Depth == Depth1 || m.move && rq.Depth == Depth0 && rq.Target.Tree != nil && len(rq.Target.Rest) == 1 {
 		return nil, Fail(http.StatusBadRequest, "Depth is not one that %s takes", rq.Method)
+	}
+	for _, t := range []*Target{rq.Target, m.to} {
+		if t.Mount && len(t.Rest) == 1 && (m.move || t == m.to) {
+			return nil, Fail(http.StatusForbidden, "what another shares is not moved or replaced as a whole")
+		}
 	}
 	m.conds, err = rq.conditions()
 	return m, err

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ var webdav = Module{
 	},
 	Properties: []Property{
 		{Name: elem.N("D:resourcetype"), On: Everything, All: true, Get: getResourceType},
-		{Name: elem.N("D:displayname"), On: Home | Collection | Principal, All: true, Get: getDisplayName, Set: Store, Remove: Unstore},
+		{Name: elem.N("D:displayname"), On: Home | Collection | Principal, All: true, Get: getDisplayName, Set: Store, Remove: Unstore, Own: true},
 		{Name: elem.N("D:getetag"), On: Member, All: true, Get: getETag},
 		{Name: elem.N("D:getcontenttype"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
 			w.Text(r.Entry.Type)
@@ -91,6 +92,14 @@ func getETag(_ *Ask, r *Resource, w *elem.Writer) error {
 
 func getDisplayName(a *Ask, r *Resource, w *elem.Writer) error {
 	raw, err := a.Stored(r, elem.N("D:displayname"))
+	if r.Mount && !r.own[elem.Key(raw.Name)] {
+		// Else there would be two of "Calendar" in one list.
+		defer func() {
+			w.Str(" (")
+			w.Text(cmp.Or(r.Owner.DisplayName, r.Owner.Name))
+			w.Str(")")
+		}()
+	}
 	switch {
 	case err == nil:
 		w.Text(raw.Text())
@@ -155,19 +164,23 @@ func report(rq *Request, w http.ResponseWriter) error {
 	if !ok {
 		return r.Err()
 	}
+	rep := rq.Server.reports[root.Name]
+	need := storage.Read
+	if rep != nil && rep.Rights != 0 {
+		need = rep.Rights
+	}
 	var kind *Kind
 	err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
 		res, err := rq.locate(v, rq.Target)
 		if err == nil {
 			kind = res.Kind
-			err = res.need(storage.Read)
+			err = res.need(need)
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	rep := rq.Server.reports[root.Name]
 	if rep == nil || !kind.Is(rep.On) {
 		return Refuse(http.StatusForbidden, "D:supported-report")
 	}

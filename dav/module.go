@@ -73,6 +73,10 @@ type Property struct {
 	// of what is only kept.
 	Set func(c *Change, v elem.Raw) error
 
+	// Own: of what another shares, each sees and sets a value of his own, for which Read is enough. It is so of
+	// all that is stored as a client set it.
+	Own bool
+
 	// Remove is Set for DAV:remove; nil: the property cannot be removed.
 	Remove func(c *Change) error
 
@@ -102,6 +106,9 @@ type Change struct {
 type Report struct {
 	Name xml.Name
 	On   Kinds
+
+	Rights storage.Rights // that it needs; 0: storage.Read
+
 	// Run answers. The reader stands on the report's root element s.
 	Run func(rq *Request, w http.ResponseWriter, r *elem.Reader, s elem.Start) error
 }

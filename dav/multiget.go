@@ -203,12 +203,17 @@ func (t *Target) contains(o *Target) bool {
 // Search runs fn once for each collection that the request's target is or holds, in one snapshot. A
 // report on a member searches its collection: only tells its name then.
 func (rq *Request) Search(fn func(v *storage.View, c *Resource, only string) error) error {
+	return rq.SearchWith(storage.Read, fn)
+}
+
+// SearchWith is Search in the collections on which the actor has certain rights.
+func (rq *Request) SearchWith(need storage.Rights, fn func(v *storage.View, c *Resource, only string) error) error {
 	return rq.view(rq.Target.account(rq), func(v *storage.View) error {
 		r, err := rq.locate(v, rq.Target)
 		if err != nil {
 			return err
 		}
-		if err := r.need(storage.Read); err != nil {
+		if err := r.need(need); err != nil {
 			return err
 		}
 		switch {
@@ -226,7 +231,7 @@ func (rq *Request) Search(fn func(v *storage.View, c *Resource, only string) err
 			return err
 		}
 		for _, c := range all {
-			if !c.Rights.Has(storage.Read) {
+			if !c.Rights.Has(need) {
 				continue
 			}
 			if err := fn(v, c, ""); err != nil {
@@ -240,7 +245,7 @@ func (rq *Request) Search(fn func(v *storage.View, c *Resource, only string) err
 // Found writes the response for a member that a query found; loaded is what it has read of it.
 func (l *Listing) Found(v *storage.View, c *Resource, e Entry, loaded any) error {
 	m := Resource{Kind: c.Tree.Member, Path: c.member(e.Name), Tree: c.Tree, Owner: c.Owner, Collection: c.Collection,
-		Entry: &e, Rights: c.Rights, Loaded: loaded}
+		Entry: &e, Rights: c.Rights, Mount: c.Mount, Loaded: loaded}
 	if l.Full() {
 		m.Loaded = nil // it may be valid in this snapshot only
 		l.later = append(l.later, m)

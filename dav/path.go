@@ -21,6 +21,8 @@ type Target struct {
 	// sent: clients compare hrefs with what they asked for.
 	home string
 	raw  []string
+
+	Mount bool // it is in a mount in the actor's home; see mounts.go
 }
 
 const principalsPath = "/principals/"
@@ -62,7 +64,7 @@ func (rq *Request) target(escaped string) (*Target, error) {
 		return t, nil
 	}
 	t.Tree = tree
-	return t, nil
+	return t, rq.enter(t)
 }
 
 // owner is the account that a segment names; nil when there is none.

@@ -200,6 +200,9 @@ func (l *Listing) Finish() error {
 
 // Resource writes a resource's response. Its error is a failure of the store.
 func (l *Listing) Resource(v *storage.View, r *Resource) error {
+	if r.Mount && v.Account() != r.Owner.ID {
+		return l.rq.view(r.Owner.ID, func(v *storage.View) error { return l.Resource(v, r) })
+	}
 	p := l.want.plan(l.rq.Server.registry, r.Kind, l.report)
 	l.Response(r.Path)
 	if err := l.propstats(v, r, p); err != nil {
@@ -397,6 +400,9 @@ func (rq *Request) list(l *Listing) error {
 				if err != nil {
 					return err
 				}
+				if err := r.need(storage.Lookup); err != nil {
+					return err
+				}
 				members, err := rq.members(v, r)
 				if err != nil {
 					return err
@@ -441,6 +447,11 @@ func (rq *Request) members(v *storage.View, r *Resource) (iter.Seq[*Resource], e
 	if err := rq.collections(v, r, &all); err != nil {
 		return nil, err
 	}
+	mounts, err := rq.mountedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, mounts...)
 	if r.Collection == nil || !r.IsCollection() || !r.Rights.Has(storage.Read) {
 		return sequence(all), nil
 	}
@@ -459,7 +470,7 @@ func (rq *Request) members(v *storage.View, r *Resource) (iter.Seq[*Resource], e
 		for e := range r.Tree.Entries(t) {
 			entry = e
 			m = Resource{Kind: r.Tree.Member, Path: r.member(e.Name), Tree: r.Tree, Owner: r.Owner,
-				Collection: r.Collection, Entry: &entry, Rights: r.Rights}
+				Collection: r.Collection, Entry: &entry, Rights: r.Rights, Mount: r.Mount}
 			if !yield(&m) {
 				return
 			}

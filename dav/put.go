@@ -208,6 +208,9 @@ func remove(rq *Request, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
+	if rq.Target.Mount && len(rq.Target.Rest) == 1 {
+		return rq.leave(w)
+	}
 	if rq.Depth == Depth0 || rq.Depth == Depth1 {
 		// RFC 4918 §9.6.1: only infinity for collections. Members do not mind.
 		rq.Depth = NoDepth

@@ -25,6 +25,9 @@ type Request struct {
 	State any
 
 	begun bool // some of the answer was sent
+
+	mounted map[storage.Share]*mount // what was looked up; nil: no mount
+	listed  map[*Tree][]*mount       // all of a tree, once they were asked for
 }
 
 // Context outlives the request's connection: who closed the sending half still

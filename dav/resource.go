@@ -28,10 +28,12 @@ type Resource struct {
 	Collection *storage.Collection // the collection, or the member's
 	Entry      *Entry              // of a member
 	Rights     storage.Rights      // what the actor may do with the collection or member
+	Mount      bool                // it is seen in the actor's home, though it is another's
 
 	Loaded any // what a report has read of it already, for its own properties: []byte is its octets
 
 	dead map[string][]byte // its stored properties, once they were read
+	own  map[string]bool   // those of them that are the actor's alone
 }
 
 // Account is the account whose View has what belongs to the resource.
@@ -78,6 +80,9 @@ func (rq *Request) locate(v *storage.View, t *Target) (*Resource, error) {
 	parent, name, err := rq.locateParent(v, t)
 	if err != nil {
 		return nil, err
+	}
+	if err := parent.need(storage.Read); err != nil {
+		return nil, err // whether it is there or not
 	}
 	e, err := t.Tree.ByName(v, parent.Collection.ID, name)
 	if err != nil {
@@ -137,17 +142,25 @@ func (rq *Request) locateHome(v *storage.View, t *Target) (*Resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Rights, err = v.Rights(rq.Actor.ID, 0); err != nil {
+		return nil, err
+	}
 	for _, c := range all {
-		rights, err := v.Rights(rq.Actor.ID, c.ID)
+		rights, err := rq.rights(v, t.Tree, c)
 		if err != nil {
 			return nil, err
 		}
 		if rights.Has(storage.Lookup) {
-			r.Rights = storage.Lookup | storage.Read
-			return r, nil
+			r.Rights |= storage.Lookup | storage.Read | storage.FreeBusy
+			break
 		}
 	}
-	return nil, errNowhere
+	if !r.Rights.Has(storage.Lookup) {
+		return nil, errNowhere
+	}
+	// A home has no properties but its owner's.
+	r.Rights &^= storage.Properties
+	return r, nil
 }
 
 // collection is the one that segments lead to.
@@ -164,10 +177,10 @@ func (rq *Request) asCollection(v *storage.View, t *Target, c *storage.Collectio
 	if err != nil {
 		return nil, err
 	}
-	if !rights.Has(storage.Lookup) {
+	if rights&(storage.Lookup|storage.FreeBusy) == 0 {
 		return nil, errNowhere
 	}
-	return &Resource{Kind: t.Tree.Collection, Path: t.path(n, true), Tree: t.Tree, Owner: t.Owner, Collection: c, Rights: rights}, nil
+	return &Resource{Kind: t.Tree.Collection, Path: t.path(n, true), Tree: t.Tree, Owner: t.Owner, Collection: c, Rights: rights, Mount: t.Mount}, nil
 }
 
 // rights are what the actor may do with a collection.
@@ -181,7 +194,7 @@ func (rq *Request) rights(v *storage.View, t *Tree, c *storage.Collection) (stor
 
 func (rq *Request) asMember(parent *Resource, e *Entry, path string) *Resource {
 	return &Resource{Kind: parent.Tree.Member, Path: path, Tree: parent.Tree, Owner: parent.Owner,
-		Collection: parent.Collection, Entry: e, Rights: parent.Rights}
+		Collection: parent.Collection, Entry: e, Rights: parent.Rights, Mount: parent.Mount}
 }
 
 // locateParent is the collection or home above a target, and the target's name in it.

@@ -162,10 +162,18 @@ func (s *Server) serve(rq *Request, w http.ResponseWriter) error {
 	if err := s.prepare(rq); err != nil {
 		return err
 	}
+	if o := rq.Target.Owner; o != nil && o.Sort == account.Group && o.ID != rq.Actor.ID {
+		if err := s.ensure(rq.Context(), o.ID); err != nil { // nobody logs in as a group
+			return err
+		}
+	}
 	if t := rq.Target.Tree; t != nil && t.Fresh != nil && rq.Target.Owner != nil {
 		if err := t.Fresh(rq); err != nil {
 			return err
 		}
+	}
+	if err := rq.freshMounts(); err != nil {
+		return err
 	}
 	return handle(rq, w)
 }
@@ -215,11 +223,14 @@ func remoteAddr(r *http.Request) netip.Addr {
 // prepare makes what a new account has, at the first request that this process
 // sees of it.
 func (s *Server) prepare(rq *Request) error {
-	id := rq.Actor.ID
+	return s.ensure(rq.Context(), rq.Actor.ID)
+}
+
+func (s *Server) ensure(ctx context.Context, id storage.AccountID) error {
 	if s.ready.has(id) {
 		return nil
 	}
-	err := s.store.Update(rq.Context(), id, func(tx *storage.Tx) error {
+	err := s.store.Update(ctx, id, func(tx *storage.Tx) error {
 		for _, t := range s.treeList {
 			if t.Ensure == nil {
 				continue

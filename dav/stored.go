@@ -9,6 +9,7 @@ import (
 
 	"atrium/dav/elem"
 	"atrium/storage"
+	"atrium/storage/account"
 )
 
 // Properties that clients set, dead ones and those that the server only keeps, are in storage as
@@ -43,7 +44,7 @@ func (r *Resource) load(rq *Request, v *storage.View) error {
 		return nil
 	}
 	users := []storage.AccountID{0}
-	if r.Owner != nil && r.Owner.ID != rq.Actor.ID {
+	if r.ofAnother(rq) {
 		users = append(users, rq.Actor.ID)
 	}
 	for _, key.User = range users {
@@ -54,6 +55,12 @@ func (r *Resource) load(rq *Request, v *storage.View) error {
 		for _, p := range props {
 			if name, ok := strings.CutPrefix(p.Name, prefix); ok && strings.HasPrefix(name, "{") {
 				r.dead[name] = p.Value
+				if key.User != 0 {
+					if r.own == nil {
+						r.own = map[string]bool{}
+					}
+					r.own[name] = true
+				}
 			}
 		}
 	}
@@ -108,12 +115,22 @@ func (c *Change) Store(v elem.Raw) error {
 	return c.store(v.XML)
 }
 
+// Personal tells whether the value is to be the actor's alone: it is of what another shares. Who administers what
+// belongs to a group sets what all its members see.
+func (c *Change) Personal() bool {
+	r := c.Resource
+	return r.ofAnother(c.Request) && !(r.Owner.Sort == account.Group && r.Rights.Has(storage.Administer))
+}
+
+// ofAnother tells whether a resource is not the actor's.
+func (r *Resource) ofAnother(rq *Request) bool { return r.Owner != nil && r.Owner.ID != rq.Actor.ID }
+
 func (c *Change) store(value []byte) error {
 	key, prefix, ok := c.Resource.shelf()
 	if !ok {
 		return Refuse(http.StatusForbidden, "D:cannot-modify-protected-property")
 	}
-	if c.Resource.Owner != nil && c.Resource.Owner.ID != c.Actor.ID {
+	if c.Personal() {
 		key.User = c.Actor.ID
 	}
 	key.Name = prefix + elem.Key(c.Name)
@@ -149,7 +166,9 @@ func copyProps(tx *storage.Tx, from, to storage.PropKey) error {
 		return err
 	}
 	for _, p := range props {
-		to.Name = p.Name
+		if to.Name = p.Name; p.Name == invitesName {
+			continue // who was asked to share the one was not asked to share the other
+		}
 		if err := tx.SetProp(to, p.Value); err != nil {
 			return fmt.Errorf("property %s: %w", p.Name, err)
 		}

@@ -106,7 +106,11 @@ func (rq *Request) homeModseq(v *storage.View, t *Tree) (uint64, error) {
 	for _, d := range gone {
 		n = max(n, d.Modseq)
 	}
-	return n, nil
+	if v.Account() != rq.Actor.ID || t.Nested {
+		return n, nil
+	}
+	l, err := readMountLog(v, t)
+	return max(n, l.Modseq), err
 }
 
 // syncRequest is a sync-collection report.
@@ -321,6 +325,9 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 			st.members = append(st.members, c)
 		}
 	}
+	if err := rq.syncMounts(v, sr, st); err != nil {
+		return err
+	}
 	if !sr.initial {
 		for _, d := range gone {
 			if d.Modseq <= since.modseq || have[d.Name] {
@@ -347,7 +354,7 @@ func (st *syncState) fill(v *storage.View, l *Listing) (more bool, err error) {
 	m := Resource{}
 	one := func(e Entry) error {
 		s := st.self
-		m = Resource{Kind: s.Tree.Member, Path: s.member(e.Name), Tree: s.Tree, Owner: s.Owner, Collection: s.Collection, Entry: &e, Rights: s.Rights}
+		m = Resource{Kind: s.Tree.Member, Path: s.member(e.Name), Tree: s.Tree, Owner: s.Owner, Collection: s.Collection, Entry: &e, Rights: s.Rights, Mount: s.Mount}
 		return l.Resource(v, &m)
 	}
 	for ; st.left > 0 && !l.Full(); st.left-- {

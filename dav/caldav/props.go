@@ -47,7 +47,7 @@ func (f *face) properties() []dav.Property {
 			w.Int(int64(f.cfg.MaxAttendees))
 			return nil
 		}},
-		{Name: elem.N("C:schedule-calendar-transp"), On: calendarKind, Get: getTransp, Set: setTransp, Remove: removeTransp},
+		{Name: elem.N("C:schedule-calendar-transp"), On: calendarKind, Get: getTransp, Set: setTransp, Remove: removeTransp, Own: true},
 		{Name: elem.N("C:calendar-user-address-set"), On: dav.Principal, Get: func(_ *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 			for _, a := range r.Owner.Addresses {
 				w.Href("mailto:" + a)
@@ -129,8 +129,16 @@ func removeTimezoneID(c *dav.Change) error {
 	})
 }
 
-func getTransp(_ *dav.Ask, r *dav.Resource, w *elem.Writer) error {
+// getTransp tells of another's calendar what the actor said of it, which counts for the actor alone.
+func getTransp(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	s, err := settings(r)
+	if r.Owner.ID != a.Actor.ID {
+		if raw, err := a.Stored(r, elem.N("C:schedule-calendar-transp")); err == nil {
+			if s.Transparent, err = readTransp(raw); err != nil {
+				return err
+			}
+		}
+	}
 	if s.Transparent {
 		w.Str("<C:transparent/>")
 	} else {
@@ -139,15 +147,22 @@ func getTransp(_ *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	return err
 }
 
-func setTransp(c *dav.Change, v elem.Raw) error {
-	transparent := false
+func readTransp(v elem.Raw) (transparent bool, err error) {
 	r := v.Reader()
 	r.Root()
 	for s := range r.Children() {
 		transparent = s.Is("C:transparent")
 	}
-	if r.Err() != nil {
-		return r.Err()
+	return transparent, r.Err()
+}
+
+func setTransp(c *dav.Change, v elem.Raw) error {
+	transparent, err := readTransp(v)
+	if err != nil {
+		return err
+	}
+	if c.Personal() {
+		return c.Store(v)
 	}
 	return configure(c, func(s *calendar.Settings) error {
 		s.Transparent = transparent
@@ -156,6 +171,9 @@ func setTransp(c *dav.Change, v elem.Raw) error {
 }
 
 func removeTransp(c *dav.Change) error {
+	if c.Personal() {
+		return dav.Unstore(c)
+	}
 	return configure(c, func(s *calendar.Settings) error {
 		s.Transparent = false
 		return nil

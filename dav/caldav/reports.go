@@ -20,7 +20,7 @@ func (f *face) reports() []dav.Report {
 		{Name: elem.N("C:calendar-multiget"), On: any, Run: func(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
 			return rq.Multiget(w, r)
 		}},
-		{Name: elem.N("C:free-busy-query"), On: homeKind | calendarKind, Run: f.freeBusy},
+		{Name: elem.N("C:free-busy-query"), On: homeKind | calendarKind, Rights: storage.FreeBusy, Run: f.freeBusy},
 	}
 }
 
@@ -122,7 +122,7 @@ func (f *face) freeBusy(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, 
 		return dav.Fail(http.StatusBadRequest, "a time-range is needed")
 	}
 	var busy []query.Busy
-	err := rq.Search(func(v *storage.View, c *dav.Resource, _ string) error {
+	err := rq.SearchWith(storage.FreeBusy, func(v *storage.View, c *dav.Resource, _ string) error {
 		s, err := calendar.SettingsOf(c.Collection)
 		if err != nil || s.Transparent && rq.Target.Path() != c.Path && len(rq.Target.Rest) == 0 {
 			return err // a transparent calendar counts only when it is asked itself (RFC 6638 §9.1)

@@ -1,0 +1,141 @@
+package dav
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"atrium/storage"
+)
+
+// across answers COPY and MOVE of a member between the collections of two accounts. The accounts are two units of
+// the store: the member is put into the one first and then removed from the other, where it must not have
+// changed meanwhile; else both are there, and the client is told so.
+func (m *transfer) across(w http.ResponseWriter) error {
+	rq := m.rq
+	from, body, err := m.source()
+	if err != nil {
+		return rq.wrap(err)
+	}
+	if body == nil {
+		return Fail(http.StatusForbidden, "collections are not copied or moved between accounts")
+	}
+	defer body.Close()
+	rq.Header.Set("Content-Type", from.Entry.Type)
+	up, err := from.Tree.Prepare(rq, io.NewSectionReader(body, 0, body.Size()))
+	if err != nil {
+		return rq.wrap(err)
+	}
+	defer up.Release()
+	var created bool
+	err = rq.Server.store.Update(rq.Context(), m.to.Owner.ID, func(tx *storage.Tx) (err error) {
+		created, err = m.arrive(tx, from, up)
+		return err
+	})
+	if err == nil && m.move {
+		err = rq.update(func(tx *storage.Tx) error { return m.depart(tx, from) })
+	}
+	if err != nil {
+		return rq.wrap(err)
+	}
+	if !created {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.Header().Set("Location", m.to.Path())
+	w.WriteHeader(http.StatusCreated)
+	return nil
+}
+
+// source is the member to be copied, with its body; nil when the target is a collection.
+func (m *transfer) source() (from *Resource, body Body, err error) {
+	rq := m.rq
+	err = rq.view(rq.Target.Owner.ID, func(v *storage.View) error {
+		if from, err = rq.locate(v, rq.Target); err != nil {
+			return err
+		}
+		if err := rq.guard(v, m.conds, from, from.Entry); err != nil {
+			return err
+		}
+		if err := m.rights(from); err != nil || from.Entry == nil {
+			return err
+		}
+		if m.move {
+			if err := rq.free(v, m.conds, rq.Target, touchSelf|touchMembers); err != nil {
+				return err
+			}
+		}
+		body, err = from.Tree.Open(rq.Context(), v, from.Entry.Object)
+		return err
+	})
+	return from, body, err
+}
+
+// arrive puts the member where it is to go.
+func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload) (created bool, err error) {
+	rq, v := m.rq, &tx.View
+	parent, name, err := rq.locateParent(v, m.to)
+	switch {
+	case errors.Is(err, storage.NotFound) && m.to.Owner.ID != rq.Actor.ID:
+		return false, Fail(http.StatusForbidden, "the destination is no place for this")
+	case errors.Is(err, storage.NotFound):
+		return false, Fail(http.StatusConflict, "the destination's collection is not there")
+	case err != nil:
+		return false, err
+	case parent.Collection == nil:
+		return false, Fail(http.StatusForbidden, "the destination is no place for this")
+	}
+	if m.to.Tree.Nested {
+		if _, err := rq.collection(v, m.to, m.to.Rest); err == nil {
+			return false, Fail(http.StatusForbidden, "the destination is a collection")
+		}
+	}
+	if err := parent.need(storage.Insert); err != nil {
+		return false, err
+	}
+	var old *Resource
+	e, err := m.to.Tree.ByName(v, parent.Collection.ID, name)
+	switch {
+	case err == nil:
+		old = rq.asMember(parent, &e, m.to.Path())
+		if err := old.need(storage.Write); err != nil {
+			return false, err
+		}
+		if !m.overwrite {
+			return false, &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
+		}
+	case !errors.Is(err, storage.NotFound):
+		return false, err
+	}
+	what := touchSelf
+	if old == nil {
+		what |= touchMembers
+	}
+	if err := rq.free(v, m.conds, m.to, what); err != nil {
+		return false, err
+	}
+	_, created, err = from.Tree.wrapPut(up, tx, parent, name)
+	return created, err
+}
+
+// depart removes what was moved, if it is still what was copied.
+func (m *transfer) depart(tx *storage.Tx, from *Resource) error {
+	rq := m.rq
+	now, err := rq.locate(&tx.View, rq.Target)
+	if err != nil {
+		return err
+	}
+	if now.Entry == nil || now.Entry.ETag != from.Entry.ETag {
+		return &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
+	}
+	if err := m.rights(now); err != nil {
+		return err
+	}
+	if err := rq.free(&tx.View, m.conds, rq.Target, touchSelf|touchMembers); err != nil {
+		return err
+	}
+	if err := rq.removeResource(tx, now); err != nil {
+		return err
+	}
+	return dropLocks(tx, rq.Target)
+}
