@@ -36,7 +36,8 @@ type Config struct {
 	Smarthost Route   `toml:"smarthost"` // where all mail goes; without a host: to where the DNS says
 	Routes    []Route `toml:"routes"`    // for single domains, before smarthost
 
-	Daily int `toml:"daily"` // recipients elsewhere that one account may have in 24 hours, 0: no limit
+	Reports int `toml:"reports"` // that one sender gets in an hour
+	Daily   int `toml:"daily"`   // recipients elsewhere that one account may have in 24 hours, 0: no limit
 }
 
 // Route says where mail for some domains goes.
@@ -59,7 +60,7 @@ func DefaultConfig() Config {
 		Warn:  4 * time.Hour, GiveUp: 5 * 24 * time.Hour, GiveUpNil: 2 * 24 * time.Hour,
 		Connections: 100, PerHost: 10, PerConn: 100, Window: 2000,
 		ConnectTimeout: 30 * time.Second, Timeout: 5 * time.Minute,
-		TLS: "may", DANE: true, MTASTS: true, TLSReports: true, IPv6: true,
+		Reports: 200, TLS: "may", DANE: true, MTASTS: true, TLSReports: true, IPv6: true,
 	}
 }
 
@@ -83,7 +84,7 @@ func (c *Config) Validate() (err error) {
 	if c.Warn < 0 || c.GiveUp < time.Minute || c.GiveUpNil < time.Minute {
 		bad("warn: %v, give_up: %v and give_up_report: %v, the last two must be at least 1m (RFC 5321 §4.5.4.1 advises 4 to 5 days)", c.Warn, c.GiveUp, c.GiveUpNil)
 	}
-	for name, n := range map[string]int{"connections": c.Connections, "per_host": c.PerHost, "per_conn": c.PerConn} {
+	for name, n := range map[string]int{"connections": c.Connections, "per_host": c.PerHost, "per_conn": c.PerConn, "reports": c.Reports} {
 		if n < 1 {
 			bad("%s: %d, at least 1 is needed", name, n)
 		}

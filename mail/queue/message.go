@@ -82,6 +82,7 @@ type Outcome struct {
 	Text   string // of the reply, or in our words
 	Host   string `json:",omitempty"` // that said it, "": this one
 	Words  bool   `json:",omitempty"` // Text is ours, not a server's
+	Tells  bool   `json:",omitempty"` // the server that has it reports by itself (RFC 3461)
 }
 
 // temporary tells whether a later attempt may end otherwise.

@@ -2,9 +2,14 @@ package queue
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -32,8 +37,20 @@ type Queue struct {
 	cfg   Config
 	log   *slog.Logger
 
+	sts    *stsCache
+	tlsrpt *tlsrpt
+	storm  storm
+	sign   func(ctx context.Context, domain string, content []byte) ([]byte, error) // puts signatures on top; nil: none
+	roots  *x509.CertPool                                                           // nil: the system's
+
+	// For tests.
+	port, tlsaPort int
+	own            func(netip.Addr) bool
+
 	woken    chan struct{}
+	running  atomic.Pointer[runner]
 	enqueued atomic.Int64
+	counts   struct{ sent, deferred, failed, reports atomic.Int64 }
 }
 
 // Open returns the queue of a store. It sends nothing until Run.
@@ -41,7 +58,9 @@ func Open(store *storage.Store, dns resolver.Resolver, local Deliverer, cfg Conf
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	return &Queue{store: store, dns: dns, local: local, cfg: cfg, log: log, woken: make(chan struct{}, 1)}, nil
+	q := &Queue{store: store, dns: dns, local: local, cfg: cfg, log: log, woken: make(chan struct{}, 1), port: 25, tlsaPort: 25, own: isOwn}
+	q.sts, q.tlsrpt, q.storm.max = newSTS(dns, log), newTLSRPT(), cfg.Reports
+	return q, nil
 }
 
 // Config returns the settings.
@@ -55,5 +74,42 @@ func (q *Queue) wake() {
 	}
 }
 
-// admit counts the recipients of a message against what its account may send in a day.
-func (q *Queue) admit(tx *storage.Tx, m *Message, now time.Time) error { return nil }
+// recordDaily counts recipients by account and hour, the last 24.
+const recordDaily = "daily/"
+
+// admit counts the recipients of a message against what its account may send in
+// 24 hours.
+func (q *Queue) admit(tx *storage.Tx, m *Message, now time.Time) error {
+	if m.Account == 0 || q.cfg.Daily == 0 {
+		return nil
+	}
+	name := recordDaily + strconv.FormatUint(uint64(m.Account), 10)
+	hour := now.Unix() / 3600
+	counts := map[int64]int{}
+	b, err := tx.Record(name)
+	if err != nil && !errors.Is(err, storage.NotFound) {
+		return err
+	}
+	if len(b) > 0 && b[0] == recordVersion {
+		if err := json.Unmarshal(b[1:], &counts); err != nil {
+			counts = map[int64]int{}
+		}
+	}
+	total := 0
+	for h, n := range counts {
+		if h <= hour-24 {
+			delete(counts, h)
+		} else {
+			total += n
+		}
+	}
+	if total+len(m.To) > q.cfg.Daily {
+		return fmt.Errorf("%d recipients in 24 hours: %w", total, TooMany)
+	}
+	counts[hour] += len(m.To)
+	value, err := json.Marshal(counts)
+	if err != nil {
+		return err
+	}
+	return tx.SetRecord(name, append([]byte{recordVersion}, value...))
+}

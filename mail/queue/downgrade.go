@@ -1,0 +1,323 @@
+package queue
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"strings"
+
+	"atrium/mail/message"
+)
+
+// downgrade rewrites a message for a server that takes 7 bits only (RFC 6152 §3):
+// the parts that have octets above 127 become quoted-printable (RFC 2045 §6.7),
+// everything else stays as it is.
+type downgrade struct {
+	eight map[int]bool // the leaf parts to be rewritten, by their order
+}
+
+// Bounds of what is rewritten.
+const (
+	maxPartHeader = 256 << 10
+	maxParts      = 10000
+	maxNesting    = 50
+)
+
+// errDowngrade tells why a message cannot be rewritten.
+var errDowngrade = errors.New("cannot be converted")
+
+// plan finds the parts that have octets above 127.
+func (d *downgrade) plan(r io.Reader) error {
+	d.eight = map[int]bool{}
+	w := &rewriter{d: d, r: bufio.NewReaderSize(r, 64<<10), planning: true, inHeader: true}
+	_, err := io.Copy(io.Discard, w)
+	return err
+}
+
+// reader yields the rewritten message.
+func (d *downgrade) reader(r io.Reader) io.Reader {
+	return &rewriter{d: d, r: bufio.NewReaderSize(r, 64<<10), inHeader: true}
+}
+
+// rewriter walks through the lines of a message.
+type rewriter struct {
+	d        *downgrade
+	r        *bufio.Reader
+	planning bool
+
+	stack    []level
+	leaf     int // number of the leaf under way, from 1
+	inHeader bool
+	within   bool // the middle of a line that is longer than the buffer
+	header   []byte
+	encode   bool // the part is being rewritten
+	encoded  bool // it says that it is encoded: octets above 127 are a mistake
+	q        quoted
+
+	out []byte
+	err error
+}
+
+// level is a multipart that is open.
+type level struct {
+	boundary string
+	signed   bool
+}
+
+func (w *rewriter) Read(p []byte) (int, error) {
+	for len(w.out) == 0 {
+		if w.err != nil {
+			return 0, w.err
+		}
+		line, err := w.r.ReadSlice('\n')
+		whole := err == nil || err == io.EOF
+		if len(line) > 0 {
+			w.line(line, whole)
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			if err == io.EOF && w.err == nil && w.inHeader && len(w.header) > 0 {
+				w.endHeader(nil)
+			}
+			if w.err == nil {
+				w.err = err
+			}
+		}
+	}
+	n := copy(p, w.out)
+	w.out = w.out[n:]
+	if len(w.out) == 0 {
+		w.out = nil
+	}
+	return n, nil
+}
+
+func (w *rewriter) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("%w: "+format, append([]any{errDowngrade}, args...)...)
+	}
+}
+
+func (w *rewriter) put(p []byte) {
+	if !w.planning {
+		w.out = append(w.out, p...)
+	}
+}
+
+// line takes a line, or a piece of one.
+func (w *rewriter) line(line []byte, whole bool) {
+	start := !w.within
+	w.within = !whole
+	if w.inHeader {
+		if hasEight(line) {
+			w.fail("a header has octets above 127")
+			return
+		}
+		if len(w.header)+len(line) > maxPartHeader {
+			w.fail("a header is too long")
+			return
+		}
+		if start && len(w.stack) > 0 && w.boundary(line) { // a part without an end of its header
+			return
+		}
+		if start && len(bytes.TrimRight(line, "\r\n")) == 0 {
+			w.endHeader(line)
+			return
+		}
+		w.header = append(w.header, line...)
+		return
+	}
+	if start && len(w.stack) > 0 && bytes.HasPrefix(line, []byte("--")) && w.boundary(line) {
+		return
+	}
+	if w.planning {
+		if hasEight(line) {
+			w.note()
+		}
+		return
+	}
+	if w.encode {
+		w.out = w.q.append(w.out, line)
+		return
+	}
+	w.put(line)
+}
+
+// note marks the leaf under way as one to be rewritten.
+func (w *rewriter) note() {
+	switch {
+	case w.leaf == 0 || w.encoded:
+		w.fail("octets above 127 where there must be none")
+	case w.signed():
+		w.fail("a signed part would have to be changed")
+	default:
+		w.d.eight[w.leaf] = true
+	}
+}
+
+func (w *rewriter) signed() bool {
+	for _, l := range w.stack {
+		if l.signed {
+			return true
+		}
+	}
+	return false
+}
+
+// boundary handles a line that may be a boundary, RFC 2046 §5.1.1.
+func (w *rewriter) boundary(line []byte) bool {
+	text := string(bytes.TrimRight(line, " \t\r\n"))
+	if !strings.HasPrefix(text, "--") {
+		return false
+	}
+	for i := len(w.stack) - 1; i >= 0; i-- {
+		b := "--" + w.stack[i].boundary
+		if text != b && text != b+"--" {
+			continue
+		}
+		if w.inHeader && len(w.header) > 0 {
+			w.put(w.header)
+		}
+		w.header, w.encode, w.encoded = w.header[:0], false, false
+		w.put(line)
+		if text == b {
+			w.stack, w.inHeader = w.stack[:i+1], true
+		} else {
+			w.stack, w.inHeader = w.stack[:i], false
+			w.leaf++ // what follows is no part; octets above 127 in it are quoted away by no one
+			w.encoded = true
+		}
+		return true
+	}
+	return false
+}
+
+// endHeader decides what becomes of the part that begins.
+func (w *rewriter) endHeader(empty []byte) {
+	head := w.header
+	w.header = nil
+	w.inHeader, w.encode, w.encoded = false, false, false
+	contentType, params, err := mime.ParseMediaType(fieldOf(head, "content-type"))
+	if contentType == "" || err != nil && params == nil {
+		contentType = "text/plain"
+	}
+	encoding := strings.ToLower(fieldOf(head, "content-transfer-encoding"))
+	plain := encoding == "" || encoding == "7bit" || encoding == "8bit" || encoding == "binary"
+	if w.leaf++; w.leaf > maxParts || len(w.stack) > maxNesting {
+		w.fail("too many parts")
+		return
+	}
+	container := ""
+	switch {
+	case strings.HasPrefix(contentType, "multipart/") && params["boundary"] != "":
+		w.stack = append(w.stack, level{params["boundary"], contentType == "multipart/signed"})
+		w.encoded = true // in front of the first part nothing may be rewritten
+		container = "7bit"
+	case contentType == "message/rfc822" && plain:
+		w.inHeader = true
+		container = "7bit"
+	default:
+		w.encoded = !plain
+		w.encode = w.d.eight[w.leaf] && !w.planning
+	}
+	switch {
+	case w.planning:
+	case w.encode:
+		w.put(withEncoding(head, "quoted-printable"))
+		w.q = quoted{}
+	case container != "" && (encoding == "8bit" || encoding == "binary") && !w.signed():
+		w.put(withEncoding(head, container))
+	default:
+		w.put(head)
+	}
+	w.put(empty)
+}
+
+// withEncoding returns a header with another Content-Transfer-Encoding.
+func withEncoding(head []byte, encoding string) []byte {
+	var out []byte
+	rest, version := head, false
+	for {
+		f, next, ok := message.NextField(rest)
+		if !ok {
+			break
+		}
+		name := strings.ToLower(strings.TrimRight(string(f.Name), " \t"))
+		version = version || name == "mime-version"
+		if name != "content-transfer-encoding" {
+			out = append(out, f.Raw...)
+		}
+		rest = next
+	}
+	out = append(out, "Content-Transfer-Encoding: "+encoding+"\r\n"...)
+	if !version && bytes.Contains(bytes.ToLower(head), []byte("\nmessage-id:")) {
+		out = append(out, "MIME-Version: 1.0\r\n"...)
+	}
+	return append(out, rest...)
+}
+
+// quoted encodes quoted-printable, RFC 2045 §6.7.
+type quoted struct {
+	column int
+	blank  byte // one that is held back: it may end the line; 0: none
+	cr     bool // a CR is held back
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+func (q *quoted) append(dst, p []byte) []byte {
+	for _, b := range p {
+		if q.cr {
+			q.cr = false
+			if b == '\n' {
+				if q.blank != 0 { // no blank may end a line
+					dst = q.octet(dst, q.blank, true)
+				}
+				q.blank, q.column = 0, 0
+				dst = append(dst, '\r', '\n')
+				continue
+			}
+			dst = q.flush(dst)
+			dst = q.octet(dst, '\r', true)
+		}
+		if b == '\r' {
+			q.cr = true
+			continue
+		}
+		dst = q.flush(dst)
+		if b == ' ' || b == '\t' {
+			q.blank = b
+			continue
+		}
+		dst = q.octet(dst, b, b < '!' || b > '~' || b == '=' || q.column == 0 && (b == '.' || b == 'F'))
+	}
+	return dst
+}
+
+// flush writes the blank that is held back.
+func (q *quoted) flush(dst []byte) []byte {
+	if q.blank != 0 {
+		dst = q.octet(dst, q.blank, false)
+		q.blank = 0
+	}
+	return dst
+}
+
+// octet writes one octet, after a soft line break where the line is full.
+func (q *quoted) octet(dst []byte, b byte, encoded bool) []byte {
+	n := 1
+	if encoded {
+		n = 3
+	}
+	if q.column+n > 75 {
+		dst = append(dst, '=', '\r', '\n')
+		q.column = 0
+	}
+	q.column += n
+	if encoded {
+		return append(dst, '=', hexDigits[b>>4], hexDigits[b&15])
+	}
+	return append(dst, b)
+}

@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"atrium/mail/smtpclient"
+	"atrium/storage/blob"
+)
+
+// features are what a message's content asks of a server.
+type features struct {
+	header bool // octets above 127 in the header, or in that of a part
+	body   bool // octets above 127 elsewhere
+}
+
+// look reads content and tells what it asks for. Memory does not depend on its length.
+func look(r io.Reader) (f features, err error) {
+	buf := make([]byte, 32<<10)
+	inHeader, last := true, [3]byte{}
+	for {
+		n, err := r.Read(buf)
+		p := buf[:n]
+		for i := 0; inHeader && i < len(p); i++ {
+			if p[i] >= 0x80 {
+				f.header = true
+			}
+			if p[i] == '\n' && (last == [3]byte{'\r', '\n', '\r'} || last[2] == '\n') {
+				inHeader = false
+				p = p[i+1:]
+				break
+			}
+			last = [3]byte{last[1], last[2], p[i]}
+			if i == len(p)-1 {
+				p = nil
+			}
+		}
+		if !inHeader && !f.body && hasEight(p) {
+			f.body = true
+		}
+		if err == io.EOF || f.body && !inHeader {
+			return f, nil
+		}
+		if err != nil {
+			return f, err
+		}
+	}
+}
+
+// transaction says how a job's message goes to a server with what that can do. index are
+// the recipients, of the job's, that are in it; the others have an outcome
+// without it. The Transaction is nil when none are left.
+func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.Transaction, index []int, refused map[int]*Outcome, err error) {
+	e := j.entry
+	content := io.NewSectionReader(body, e.Skip, e.Body.Size-e.Skip)
+	f, err := look(content)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	refused = map[int]*Outcome{}
+	all := func(o *Outcome) (*smtpclient.Transaction, []int, map[int]*Outcome, error) {
+		for i := range j.to {
+			refused[i] = o
+		}
+		return nil, nil, refused, nil
+	}
+	bad := func(status, format string, args ...any) *Outcome {
+		return &Outcome{Status: status, Text: fmt.Sprintf(format, args...), Host: s.at, Words: true}
+	}
+	has := func(keyword string) bool { _, ok := s.c.Has(keyword); return ok }
+	t = &smtpclient.Transaction{Size: content.Size()}
+	if limit, ok := s.c.Has("SIZE"); ok {
+		if n, err := strconv.ParseInt(limit, 10, 64); err == nil && n > 0 && content.Size() > n {
+			return all(bad("5.3.4", "the message has %d bytes, the server takes at most %d", content.Size(), n))
+		}
+		t.Params = append(t.Params, "SIZE="+strconv.FormatInt(content.Size(), 10))
+	}
+	if e.RequireTLS {
+		if o := requireTLS(s); o != nil {
+			return all(o)
+		}
+		t.Params = append(t.Params, "REQUIRETLS")
+	}
+	utf8 := has("SMTPUTF8")
+	if f.header && !utf8 {
+		return all(bad("5.6.7", "the message has a header in UTF-8, which the server does not take"))
+	}
+	from, ok := ascii(e.From)
+	if e.From == "" {
+		from, ok = "", true
+	}
+	if !ok && !utf8 {
+		return all(bad("5.6.7", "the sender's address is in UTF-8, which the server does not take"))
+	}
+	international := f.header || !ok
+	var down *downgrade
+	switch {
+	case has("8BITMIME"):
+		if f.body || f.header || e.EightBit || e.Binary {
+			t.Params = append(t.Params, "BODY=8BITMIME")
+		}
+	case f.body:
+		down = &downgrade{}
+	}
+	for i, n := range j.to {
+		r := &e.Recipients[n]
+		address, plain := ascii(r.Address)
+		if !plain {
+			if !utf8 {
+				refused[i] = bad("5.6.7", "the address %s is in UTF-8, which the server does not take", r.Address)
+				continue
+			}
+			international = true
+			address = r.Address
+		}
+		t.To = append(t.To, smtpclient.Target{Address: address})
+		index = append(index, i)
+	}
+	if len(t.To) == 0 {
+		return nil, nil, refused, nil
+	}
+	if international {
+		t.Params = append(t.Params, "SMTPUTF8")
+	}
+	t.From = from
+	if !ok {
+		t.From = e.From
+	}
+	if has("DSN") {
+		q.passDSN(t, e, j.to, index)
+	}
+	t.Body = content
+	if down != nil {
+		content.Seek(0, io.SeekStart)
+		if err := down.plan(content); err != nil {
+			return all(bad("5.6.3", "the message has octets that the server does not take, and cannot be rewritten without them: %v", err))
+		}
+		content.Seek(0, io.SeekStart)
+		t.Body = down.reader(content)
+		return t, index, refused, nil
+	}
+	_, err = content.Seek(0, io.SeekStart)
+	return t, index, refused, err
+}
+
+// requireTLS tells why a message that must travel over TLS alone cannot go to
+// this server, RFC 8689 §4.2.1.
+func requireTLS(s *session) *Outcome {
+	why := ""
+	_, offered := s.c.Has("REQUIRETLS")
+	switch {
+	case s.c.TLS == nil:
+		why = "the server offers no TLS"
+	case !s.verified || !s.host.trusted:
+		why = "it is not proven that the server is the right one"
+	case !offered:
+		why = "the server does not promise to go on over TLS"
+	default:
+		return nil
+	}
+	return &Outcome{Status: "5.7.30", Text: "the message asks for protected transport (REQUIRETLS), but " + why, Host: s.at, Words: true}
+}
+
+// passDSN tells the next server what the sender wants to hear, RFC 3461 §5.2.
+func (q *Queue) passDSN(t *smtpclient.Transaction, e *Entry, to []int, index []int) {
+	switch e.Return {
+	case ReturnFull:
+		t.Params = append(t.Params, "RET=FULL")
+	case ReturnHeaders:
+		t.Params = append(t.Params, "RET=HDRS")
+	}
+	if e.EnvelopeID != "" {
+		t.Params = append(t.Params, "ENVID="+xtext(e.EnvelopeID))
+	}
+	for k, i := range index {
+		r := &e.Recipients[to[i]]
+		if r.Notify != 0 {
+			t.To[k].Params = append(t.To[k].Params, "NOTIFY="+r.Notify.String())
+		}
+		if kind, address, ok := strings.Cut(r.Original, ";"); ok && isASCII(r.Original) {
+			t.To[k].Params = append(t.To[k].Params, "ORCPT="+kind+";"+xtext(address))
+		} else if r.Notify != 0 && isASCII(r.Address) {
+			t.To[k].Params = append(t.To[k].Params, "ORCPT=rfc822;"+xtext(r.Address))
+		}
+	}
+}
+
+func (n Notify) String() string {
+	var out []string
+	for i, name := range []string{"SUCCESS", "FAILURE", "DELAY", "NEVER"} {
+		if n&(1<<i) != 0 {
+			out = append(out, name)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// xtext is RFC 3461 §4.
+func xtext(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < '!' || c > '~' || c == '+' || c == '=' {
+			fmt.Fprintf(&b, "+%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
