@@ -29,12 +29,13 @@ var accountCommand = &command{
 		{name: "import", short: "add many accounts, a line each: name, blank, password", run: accountImport, flags: configFlag,
 			long: "Reads lines \"name password\" from the standard input. Accounts that are there are left as they are."},
 		{name: "list", short: "list the accounts", run: accountList, flags: jsonFlag},
-		{name: "passwd", args: "NAME", short: "set an account's password", run: accountPasswd, flags: func(fs *flag.FlagSet) {
+		{name: "passwd", args: "NAME", short: "set an account's password, and end its sessions", run: accountPasswd, flags: func(fs *flag.FlagSet) {
+			fs.Bool("group", false, "give a group a login of its own")
 			configFlag(fs)
 			fs.String("password", "", "the `password`; without it you are asked, or it is read from the standard input")
 		}},
 		{name: "quota", args: "NAME BYTES", short: "set what an account may hold (0: no limit)", run: accountQuota, flags: configFlag},
-		{name: "disable", args: "NAME", short: "forbid logins; mail still arrives", run: accountSwitch(true), flags: configFlag},
+		{name: "disable", args: "NAME", short: "forbid logins and end sessions; mail still arrives", run: accountSwitch(true), flags: configFlag},
 		{name: "enable", args: "NAME", short: "allow logins again", run: accountSwitch(false), flags: configFlag},
 		{name: "delete", args: "NAME", short: "remove an account and all that it has", run: accountDelete, flags: func(fs *flag.FlagSet) {
 			configFlag(fs)
@@ -53,6 +54,7 @@ type accountArgs struct {
 	Name, Password, Display string
 	Bytes                   int64
 	Disabled                bool
+	Group                   bool // a group may have a password
 }
 
 // accountRow is an account as the operations tell it.
@@ -163,7 +165,8 @@ func accountPasswd(i *invocation) error {
 	if err != nil {
 		return err
 	}
-	return i.call("account passwd", accountArgs{Name: name, Password: pw}, nil)
+	group := i.flags.Lookup("group").Value.String() == "true"
+	return i.call("account passwd", accountArgs{Name: name, Password: pw, Group: group}, nil)
 }
 
 func accountQuota(i *invocation) error {
@@ -214,7 +217,13 @@ var operations = map[string]operation{
 	"account import": importAccounts,
 	"account list":   op(listAccounts),
 	"account passwd": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
-		return h.withAccount(ctx, a.Name, func(x *account.Account) error { return h.dir.SetPassword(ctx, x.ID, a.Password) })
+		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
+			if x.Sort == account.Group && !a.Group {
+				return fmt.Errorf("%s is a group, whose members log in as themselves; with -group it gets a login of its own", x.Name)
+			}
+			err := h.dir.SetPassword(ctx, x.ID, a.Password)
+			return h.endAfter(x, err)
+		})
 	}),
 	"account quota": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
 		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
@@ -225,14 +234,20 @@ var operations = map[string]operation{
 		})
 	}),
 	"account disable": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
-		return h.withAccount(ctx, a.Name, func(x *account.Account) error { return h.dir.SetDisabled(ctx, x.ID, a.Disabled) })
+		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
+			err := h.dir.SetDisabled(ctx, x.ID, a.Disabled)
+			if a.Disabled {
+				err = h.endAfter(x, err)
+			}
+			return err
+		})
 	}),
 	"account delete": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
 		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
 			if !strings.EqualFold(x.Name, a.Name) && !strings.EqualFold(x.Name, a.Name+"@"+h.dir.DefaultDomain()) {
 				return fmt.Errorf("%s is another address of %s; name the account itself, or remove the address with `atrium alias delete`", a.Name, x.Name)
 			}
-			return h.deleteAccount(ctx, x.ID)
+			return h.deleteAccount(ctx, x)
 		})
 	}),
 	"alias add":  op(addAlias),
@@ -275,9 +290,11 @@ func (h *house) addAccount(ctx context.Context, a accountArgs) (*account.Account
 
 // deleteAccount removes an account. Its name goes last: what is cut short can be
 // seen in the list, and done again.
-func (h *house) deleteAccount(ctx context.Context, id storage.AccountID) error {
+func (h *house) deleteAccount(ctx context.Context, a *account.Account) error {
+	id := a.ID
 	for _, step := range []func() error{
-		func() error { return h.dir.SetDisabled(ctx, id, true) }, // no login and no mail any more
+		func() error { return h.dir.SetDisabled(ctx, id, true) }, // no login any more
+		func() error { return h.endAfter(a, nil) },
 		func() error { return h.store.DropAccount(ctx, id) },
 		func() error { return h.dir.Delete(ctx, id) },
 		func() error { return h.store.DropAccount(ctx, id) }, // what an open session wrote meanwhile
@@ -287,6 +304,15 @@ func (h *house) deleteAccount(ctx context.Context, id storage.AccountID) error {
 		}
 	}
 	return nil
+}
+
+// endAfter ends the sessions of an account in the running server, unless err tells that what was to come
+// before failed.
+func (h *house) endAfter(a *account.Account, err error) error {
+	if err == nil && h.sessions != nil {
+		h.sessions(a.Name)
+	}
+	return err
 }
 
 func (h *house) withAccount(ctx context.Context, name string, f func(*account.Account) error) (any, error) {

@@ -23,6 +23,7 @@ type lineServer interface {
 	Serve(l net.Listener, implicitTLS bool) error
 	Shutdown(ctx context.Context) error
 	Stats() conn.Stats
+	End(user string) int
 }
 
 // line is one of them with its name.
@@ -58,9 +59,13 @@ func (s *server) openMail(t *tls.Config) error {
 		return err
 	}
 	who := auth.New(s.dir, s.cfg.Auth, s.log)
+	in, err := s.inbound()
+	if err != nil {
+		return err
+	}
 	l := &s.cfg.Listen
 	smtp := func(d smtpd.Dialect, c smtpd.Config) func() (lineServer, error) {
-		return func() (lineServer, error) { return smtpd.New(d, c, deliverer, who, t, s.log) }
+		return func() (lineServer, error) { return smtpd.New(d, c, deliverer, who, t, s.log, in.Options(d)...) }
 	}
 	for _, d := range []door{
 		{"smtp", l.SMTP, nil, smtp(smtpd.SMTP, s.cfg.SMTP)},

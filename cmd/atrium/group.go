@@ -185,7 +185,7 @@ func deleteGroup(h *house, ctx context.Context, a groupArgs) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.deleteAccount(ctx, g.ID)
+	return nil, h.deleteAccount(ctx, g)
 }
 
 func addMembers(h *house, ctx context.Context, a groupArgs) (any, error) {

@@ -28,6 +28,7 @@ type house struct {
 	store    *storage.Store
 	dir      *account.Directory
 	mail     *mail.Store
+	sessions func(user string) // ends those of an account in the running server; nil: none runs
 }
 
 // domainFile in the data folder tells commands that have no configuration the default domain.

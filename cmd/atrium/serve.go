@@ -83,6 +83,7 @@ type server struct {
 	bound    []bound
 	failures chan error
 	running  sync.WaitGroup
+	closing  []func() // called when all connections have ended
 }
 
 // bound is one open listener, with what to start on it.
@@ -101,6 +102,7 @@ func runServer(ctx context.Context, cfg configs.Config, log *slog.Logger, ready 
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
 	s := &server{house: h, failures: make(chan error, 16)}
+	h.sessions = s.endSessions
 	if err := s.open(); err != nil {
 		s.closeListeners()
 		return err
@@ -132,6 +134,16 @@ func runServer(ctx context.Context, cfg configs.Config, log *slog.Logger, ready 
 	return errors.Join(err, s.shutdown())
 }
 
+// endSessions ends the sessions of an account, by its name, in all line protocols. HTTP has none: each
+// request shows its credentials again.
+func (s *server) endSessions(user string) {
+	for _, l := range s.lines {
+		if n := l.End(user); n > 0 {
+			s.log.Info("sessions ended", "protocol", l.name, "user", user, "sessions", n)
+		}
+	}
+}
+
 // shutdown ends all connections, each after the command under way.
 func (s *server) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown)
@@ -154,6 +166,9 @@ func (s *server) shutdown() error {
 	}
 	wg.Wait()
 	s.running.Wait()
+	for _, end := range s.closing {
+		end()
+	}
 	return nil
 }
 

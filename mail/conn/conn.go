@@ -39,7 +39,7 @@ type Conn struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	user   string
+	user   string // guarded by server.mu
 	attrs  []any
 	log    *slog.Logger
 
@@ -48,6 +48,7 @@ type Conn struct {
 	woken    bool
 	stopping bool
 	closed   atomic.Bool
+	ended    atomic.Bool
 }
 
 // past is a deadline that is over.
@@ -155,12 +156,11 @@ func (c *Conn) Alive() bool {
 // Claim counts the connection as one of user's until it ends; Busy when user
 // has Config.MaxPerUser already. A further Claim replaces the one before.
 func (c *Conn) Claim(user string) error {
-	if err := c.server.claim(c.user, user); err != nil {
-		return err
-	}
-	c.user = user
-	return nil
+	return c.server.claim(c, user)
 }
+
+// Ended tells whether Server.End stopped the connection, not the server's own end.
+func (c *Conn) Ended() bool { return c.ended.Load() }
 
 // WriteFlusher is a writer that buffers.
 type WriteFlusher interface {

@@ -206,10 +206,11 @@ func (s *Server) forget(c *Conn) {
 	s.unclaim(c.user)
 }
 
-// claim counts one more connection of user and one less of before.
-func (s *Server) claim(before, user string) error {
+// claim counts one more connection of user and one less of who it was before.
+func (s *Server) claim(c *Conn, user string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := c.user
 	if before == user {
 		return nil
 	}
@@ -220,7 +221,27 @@ func (s *Server) claim(before, user string) error {
 		s.users[user]++
 	}
 	s.unclaim(before)
+	c.user = user
 	return nil
+}
+
+// End ends all connections that are claimed as user's, each after the command
+// under way: what its Wait, or a command whose peer stands still, returns is Stopping,
+// and Conn.Ended tells why. It does not wait for them, and tells how many they are.
+func (s *Server) End(user string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user == "" || s.users[user] == 0 {
+		return 0
+	}
+	for c := range s.conns {
+		if c.user == user {
+			c.ended.Store(true)
+			c.stop()
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Server) unclaim(user string) {

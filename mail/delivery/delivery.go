@@ -47,13 +47,13 @@ type Config struct {
 	Hostname       string `toml:"hostname"`        // of this host, in Received
 	MaxMessage     int64  `toml:"max_message"`     // bytes of a message, trace lines not counted
 	MaxReceived    int    `toml:"max_received"`    // Received lines from which on a message is in a loop (RFC 5321 §6.3)
-	RefuseDisabled bool   `toml:"refuse_disabled"` // disabled accounts take no mail
+	RefuseDisabled bool   `toml:"refuse_disabled"` // disabled accounts take no mail; else they only cannot log in
 	Parallel       int    `toml:"parallel"`        // accounts of one message that are written to at once
 }
 
 // DefaultConfig returns settings that serve everyone.
 func DefaultConfig() Config {
-	return Config{Hostname: "localhost", MaxMessage: 50 << 20, MaxReceived: 100, RefuseDisabled: true, Parallel: 64}
+	return Config{Hostname: "localhost", MaxMessage: 50 << 20, MaxReceived: 100, Parallel: 64}
 }
 
 // Validate reports all mistakes at once.

@@ -159,6 +159,8 @@ func (c *session) await() error {
 func (c *session) farewell(err error) {
 	var why string
 	switch {
+	case errors.Is(err, conn.Stopping) && c.Ended():
+		why = "The account's sessions were ended, log in again"
 	case errors.Is(err, conn.Stopping):
 		why = "[UNAVAILABLE] The server shuts down"
 	case errors.Is(err, conn.TimedOut):

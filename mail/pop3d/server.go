@@ -72,6 +72,10 @@ func (s *Server) ServeConn(nc net.Conn, implicitTLS bool) { s.conns.ServeConn(nc
 // marked as deleted without a QUIT stays.
 func (s *Server) Shutdown(ctx context.Context) error { return s.conns.Shutdown(ctx) }
 
+// End ends the sessions of a user, named as the account is, see conn.Server. It tells
+// how many they are.
+func (s *Server) End(user string) int { return s.conns.End(user) }
+
 // Stats returns the counters of connections.
 func (s *Server) Stats() conn.Stats { return s.conns.Stats() }
 

@@ -53,6 +53,9 @@ func (s *session) serve() {
 	s.text("+OK ", s.cfg.Name, " POP3 server ready")
 	for !s.quit {
 		switch err := s.c.Wait(nil, s.patience()); {
+		case errors.Is(err, conn.Stopping) && s.c.Ended():
+			s.text("-ERR [SYS/TEMP] The account's sessions were ended, log in again")
+			return
 		case errors.Is(err, conn.Stopping):
 			s.text("-ERR [SYS/TEMP] Server shuts down")
 			return

@@ -71,6 +71,7 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	must(t, r.dir.SetAlias(ctx, "away@example.org", []string{"user@elsewhere.example"}))
 	must(t, r.dir.SetDomain(ctx, account.Domain{Name: "catch.example", CatchAll: "user3@example.org"}))
 	dc := delivery.DefaultConfig()
+	dc.RefuseDisabled = true
 	dc.Hostname = "mx.example.org"
 	for _, f := range change {
 		f(&dc)

@@ -70,6 +70,10 @@ func (s *Server) ServeConn(c net.Conn, implicit bool) { s.conns.ServeConn(c, imp
 // answered, then every client is told 421.
 func (s *Server) Shutdown(ctx context.Context) error { return s.conns.Shutdown(ctx) }
 
+// End ends the connections of a user, named as the account is, with 421; see conn.Server. It tells
+// how many they are.
+func (s *Server) End(user string) int { return s.conns.End(user) }
+
 // Stats returns the counters of connections.
 func (s *Server) Stats() conn.Stats { return s.conns.Stats() }
 

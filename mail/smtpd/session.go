@@ -73,6 +73,8 @@ func (s *session) farewell(err error) {
 	switch {
 	case errors.Is(err, conn.TimedOut):
 		s.send(reply{code: 421, status: "4.4.2", text: s.server.hostText("Timed out")})
+	case errors.Is(err, conn.Stopping) && s.c.Ended():
+		s.send(reply{code: 421, status: "4.7.0", text: s.server.hostText("The account's sessions were ended, log in again")})
 	case errors.Is(err, conn.Stopping):
 		s.send(reply{code: 421, status: "4.3.2", text: s.server.hostText("Shutting down, try again later")})
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, conn.Closed):

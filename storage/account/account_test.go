@@ -131,6 +131,16 @@ func TestResolve(t *testing.T) {
 		}
 		d = open(t, engine, cfg) // and the same after a restart
 	}
+	// RFC 5321 §4.5.1: mail to postmaster reaches someone whatever is configured.
+	for _, to := range []string{"", "nobody", "postmaster"} {
+		cfg.Postmaster = to
+		d := open(t, engine, cfg)
+		for _, address := range []string{"postmaster", "PostMaster@example.org", "postmaster@bücher.example"} {
+			if got := resolved(d, address); got != "anna@example.org" {
+				t.Errorf("%q with %q: got %q", address, to, got)
+			}
+		}
+	}
 }
 
 func TestAccounts(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Domain     string // default domain: bare names log in under it; always local
 	Separators string // each of these characters begins the detail of a local part; "": none
-	Postmaster string // who gets mail to postmaster when no one has that address; "": no one
+	Postmaster string // who gets mail to postmaster when no one has that address; "": the oldest account
 
 	Memory          int           // argon2id memory, KiB
 	Passes          int           // argon2id passes over it

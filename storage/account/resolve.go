@@ -78,7 +78,33 @@ func (r *resolution) follow(a address, detail string, depth int) {
 			r.follow(b, "", depth+1)
 		}
 	}
+	if len(r.found) == 0 && a.key == postmasterAt+r.d.domain {
+		r.oldest()
+	}
 }
+
+// oldest adds the oldest account that may log in, a person's before others: mail to
+// postmaster must reach someone, whatever is configured (RFC 5321 §4.5.1).
+func (r *resolution) oldest() {
+	var best *entry
+	rank := func(e *entry) uint64 {
+		n := uint64(e.ID)
+		if e.Sort != Person || e.Disabled {
+			n |= 1 << 63
+		}
+		return n
+	}
+	for _, e := range r.d.byName {
+		if best == nil || rank(e) < rank(best) {
+			best = e
+		}
+	}
+	if best != nil {
+		r.add(Recipient{Account: &best.Account, Address: best.Name})
+	}
+}
+
+const postmasterAt = "postmaster@"
 
 // enter follows a to its account or the targets of its alias, when it has one.
 func (r *resolution) enter(a address, detail string, depth int) bool {
@@ -105,7 +131,7 @@ func (r *resolution) enter(a address, detail string, depth int) bool {
 // postmaster leads postmaster of any local domain to the default domain's, and
 // that to whom the configuration names (RFC 5321 §4.5.1: it must be there).
 func (r *resolution) postmaster(a address, depth int) bool {
-	const name = "postmaster@"
+	const name = postmasterAt
 	if len(a.key) < len(name) || a.key[:len(name)] != name {
 		return false
 	}
