@@ -161,6 +161,15 @@ func (b *binder) value(key string, x any, f reflect.Value) {
 		b.bad(key, "wants true or false, got %v", x)
 	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Uint32:
 		b.number(key, x, f)
+	case reflect.Float64:
+		switch n := x.(type) {
+		case int64:
+			f.SetFloat(float64(n))
+		case float64:
+			f.SetFloat(n)
+		default:
+			b.bad(key, "wants a number, got %v", x)
+		}
 	case reflect.Slice:
 		b.list(key, x, f)
 	default:

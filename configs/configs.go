@@ -20,7 +20,9 @@ import (
 	"atrium/mail/auth"
 	"atrium/mail/delivery"
 	"atrium/mail/imapd"
+	"atrium/mail/inbound"
 	"atrium/mail/pop3d"
+	"atrium/mail/resolver"
 	"atrium/mail/smtpd"
 	"atrium/storage"
 	"atrium/storage/account"
@@ -55,6 +57,8 @@ type Config struct {
 	POP3      pop3d.Config
 	SMTP      smtpd.Config
 	LMTP      smtpd.Config
+	DNS       resolver.Config
+	Inbound   inbound.Config
 	DAV       dav.Config
 	CalDAV    caldav.Config  `toml:"caldav"`
 	CardDAV   carddav.Config `toml:"carddav"`
@@ -109,6 +113,8 @@ func Default() Config {
 		POP3:      pop3d.DefaultConfig(),
 		SMTP:      smtpd.DefaultConfig(),
 		LMTP:      smtpd.DefaultConfig(),
+		DNS:       resolver.DefaultConfig(),
+		Inbound:   inbound.DefaultConfig(),
 		DAV:       dav.DefaultConfig(),
 		CalDAV:    caldav.DefaultConfig(),
 		CardDAV:   carddav.DefaultConfig(),
@@ -250,7 +256,8 @@ func (c *Config) parts() (err error) {
 		part
 	}{
 		{"engine", &c.Engine}, {"storage", &c.Storage}, {"passwords", &c.Passwords}, {"auth", &c.Auth}, {"mail", &c.Mail},
-		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP}, {"dav", &c.DAV},
+		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP},
+		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"dav", &c.DAV},
 	} {
 		err = errors.Join(err, section(p.name, fields(v)[p.name], p.Validate()))
 	}

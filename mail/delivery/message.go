@@ -49,6 +49,9 @@ func (m *Message) ReadAt(p []byte, off int64) (int, error) { return m.spool.Read
 // Size is the number of bytes so far, the trace lines included.
 func (m *Message) Size() int64 { return m.spool.Size() }
 
+// Start is where the content begins: behind the lines of our own.
+func (m *Message) Start() int64 { return m.trace }
+
 // Envelope is what Open was given.
 func (m *Message) Envelope() *Envelope { return m.env }
 

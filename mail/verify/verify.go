@@ -21,7 +21,7 @@ type Config struct {
 }
 
 // DefaultConfig returns settings that serve everyone.
-func DefaultConfig() Config { return Config{Timeout: 20 * time.Second, MaxSignatures: 8} }
+func DefaultConfig() Config { return Config{Timeout: 10 * time.Second, MaxSignatures: 8} }
 
 // Validate reports all mistakes at once.
 func (c *Config) Validate() (err error) {
