@@ -2,9 +2,14 @@ package delivery
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
+	"atrium/mail"
+	"atrium/storage"
 	"atrium/storage/account"
 )
 
@@ -19,7 +24,15 @@ type Filter interface {
 // refused nor goes anywhere is dropped.
 type Plan struct {
 	Into   []Into
-	Reject string // the reason for the sender; not empty: the message is refused, Into does not count
+	Reject string // the reason for the sender; not empty: the message is refused, nothing else counts
+
+	// Send is done before the message goes into mailboxes: what sends it on. When it
+	// fails the message goes to INBOX as well.
+	Send []func(ctx context.Context) error
+	// Note is done in the transaction that puts the message into mailboxes. It may run again.
+	Note []func(tx *storage.Tx) error
+	// After is done when the message is durable: answers, which may fail.
+	After []func(ctx context.Context) error
 }
 
 // Into is one mailbox that the message goes to.
@@ -28,13 +41,17 @@ type Into struct {
 	Folder  bool        // Mailbox is a subaddress' detail: found in any case of letters, dots for separators
 	Create  bool        // make the mailbox when it is not there
 	Flags   []imap.Flag // to be set
+
+	Use      string         // where a mailbox has this special use it is that one, whatever Mailbox says
+	Prepared *mail.Prepared // another form of the message (see Message.Variant); nil: as it came
 }
 
 // plan runs the filters for one recipient.
 func (d *Deliverer) plan(ctx context.Context, m *Message, to account.Recipient) Plan {
 	p := Plan{Into: []Into{{Mailbox: to.Detail, Folder: true}}}
 	for _, f := range d.filters {
-		next := Plan{Into: append([]Into(nil), p.Into...), Reject: p.Reject}
+		next := Plan{Into: append([]Into(nil), p.Into...), Reject: p.Reject,
+			Send: slices.Clip(p.Send), Note: slices.Clip(p.Note), After: slices.Clip(p.After)}
 		if err := f.Filter(ctx, m, to, &next); err != nil {
 			d.log.Error("filter failed, its result is not used", "account", to.Account.Name, "message", m.env.ID, "error", err)
 			continue
@@ -42,4 +59,47 @@ func (d *Deliverer) plan(ctx context.Context, m *Message, to account.Recipient) 
 		p = next
 	}
 	return p
+}
+
+// Given is the address that a recipient was named by in the transaction, with the detail.
+func (m *Message) Given(to account.Recipient) string {
+	for _, r := range m.env.Routes {
+		for _, t := range r.targets {
+			if t.Account.ID == to.Account.ID && t.Detail == to.Detail {
+				return r.Address
+			}
+		}
+	}
+	return to.Address
+}
+
+// Alone tells whether a refusal by one recipient can be the answer to the whole transaction.
+func (m *Message) Alone() bool {
+	return !m.env.Whole || len(m.env.Routes) == 1 && len(m.env.Routes[0].targets) == 1
+}
+
+// Variant files another form of the message, in which header (with the empty line at its end)
+// stands for the first size bytes. It may be used until the message is closed.
+func (m *Message) Variant(ctx context.Context, header []byte, size int64) (*mail.Prepared, error) {
+	if size < 0 || size > m.Size() {
+		return nil, fmt.Errorf("header of %d bytes: %w", size, storage.Invalid)
+	}
+	spool, err := m.d.mail.Storage().Blobs().Spool(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	_, err = spool.Write(header)
+	if err == nil {
+		_, err = io.Copy(spool, io.NewSectionReader(m.spool, size, m.Size()-size))
+	}
+	var p *mail.Prepared
+	if err == nil {
+		p, err = m.d.mail.Prepare(ctx, spool)
+	}
+	if err != nil {
+		spool.Release()
+		return nil, fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	m.variants = append(m.variants, p)
+	return p, nil
 }

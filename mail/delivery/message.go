@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
 	"atrium/storage"
@@ -23,6 +26,7 @@ type Message struct {
 	trace    int64 // bytes of the trace lines
 	path     int64 // of them, Return-Path
 	prepared *mail.Prepared
+	variants []*mail.Prepared
 }
 
 // Open begins a message: its content is to be written to it. The trace lines are there already.
@@ -81,6 +85,9 @@ func (m *Message) Stamp(ctx context.Context, fields []byte) error {
 
 // Close ends the message and frees what it holds, delivered or not.
 func (m *Message) Close() {
+	for _, v := range m.variants {
+		v.Release()
+	}
 	if m.prepared != nil {
 		m.prepared.Release()
 	} else {
@@ -140,6 +147,9 @@ type job struct {
 	id      storage.AccountID
 	name    string
 	into    []Into
+	send    []func(context.Context) error
+	note    []func(*storage.Tx) error
+	after   []func(context.Context) error
 	refused map[string]error // by detail
 	err     error
 	skip    bool // it has the message from an earlier attempt
@@ -188,6 +198,7 @@ func (j *job) add(to account.Recipient, p Plan) {
 		return
 	}
 	j.into = append(j.into, p.Into...)
+	j.send, j.note, j.after = append(j.send, p.Send...), append(j.note, p.Note...), append(j.after, p.After...)
 }
 
 // run does the jobs, many at once so that they share a commit.
@@ -211,13 +222,37 @@ func (m *Message) run(ctx context.Context, jobs []*job, split splitKey) {
 	wg.Wait()
 }
 
-// file puts the message into the mailboxes of one account, in one transaction.
+// file does one job: what goes before the mailboxes, the mailboxes, what goes after.
 func (m *Message) file(ctx context.Context, j *job) error {
-	if len(j.into) == 0 {
+	for _, send := range j.send {
+		if err := send(ctx); err != nil {
+			m.d.log.Error("not sent on, it goes to INBOX", "message", m.env.ID, "account", j.name, "error", err)
+			j.into = append(j.into, Into{})
+		}
+	}
+	if err := m.store(ctx, j); err != nil {
+		return err
+	}
+	for _, after := range j.after {
+		if err := after(ctx); err != nil {
+			m.d.log.Error("not done after the delivery", "message", m.env.ID, "account", j.name, "error", err)
+		}
+	}
+	return nil
+}
+
+// store puts the message into the mailboxes of one account, in one transaction.
+func (m *Message) store(ctx context.Context, j *job) error {
+	if len(j.into)+len(j.note) == 0 {
 		return nil
 	}
 	acct := m.d.mail.Open(j.id, j.id)
 	err := m.d.mail.Storage().Update(ctx, j.id, func(tx *storage.Tx) error {
+		for _, note := range j.note {
+			if err := note(tx); err != nil {
+				return err
+			}
+		}
 		var filled []mail.ID
 		for _, into := range j.into {
 			box, err := m.d.mailbox(tx, acct, into)
@@ -228,7 +263,7 @@ func (m *Message) file(ctx context.Context, j *job) error {
 				continue
 			}
 			filled = append(filled, box)
-			if _, err := acct.AppendTx(tx, box, mail.NewMessage{Prepared: m.prepared, Flags: into.Flags, Date: m.env.Time}); err != nil {
+			if _, err := acct.AppendTx(tx, box, mail.NewMessage{Prepared: cmp.Or(into.Prepared, m.prepared), Flags: into.Flags, Date: m.env.Time}); err != nil {
 				return err
 			}
 		}
@@ -243,6 +278,21 @@ func (m *Message) file(ctx context.Context, j *job) error {
 // mailbox finds the mailbox that a message goes to, INBOX when there is no such.
 func (d *Deliverer) mailbox(tx *storage.Tx, acct *mail.Account, into Into) (mail.ID, error) {
 	name := into.Mailbox
+	if into.Use != "" {
+		used, err := acct.UseTx(tx, imap.MailboxAttr(into.Use))
+		if err != nil {
+			return 0, err
+		}
+		if used == "" && into.Create && name != "" {
+			box, err := acct.CreateTx(tx, name, imap.MailboxAttr(into.Use)) // RFC 8579 §4.1
+			if err == nil {
+				return box.ID, nil
+			}
+		}
+		if used != "" {
+			name = used
+		}
+	}
 	if into.Folder && name != "" {
 		var err error
 		if name, err = folder(tx, name); err != nil {
