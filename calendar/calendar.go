@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"atrium/calendar/ics"
 	"atrium/calendar/query"
@@ -25,12 +26,35 @@ type Settings struct {
 	Timezone    string   // CALDAV:calendar-timezone as the client sent it (iCalendar), or ""
 	TimezoneID  string   // CALDAV:calendar-timezone-id, RFC 7809, or ""
 	Transparent bool     // CALDAV:schedule-calendar-transp, RFC 6638 §9.1
+
+	Made    Made          // who writes its objects
+	Source  string        // of Subscribed: the URL that the server reads
+	Refresh time.Duration // of Subscribed: how often, in seconds; 0: the server's own choice
+	Secret  string        // octets that a published calendar's link must know, "" when it is not published
 }
+
+// Made tells who writes a calendar's objects.
+type Made byte
+
+const (
+	ByUsers    Made = iota
+	Subscribed      // the server, from the iCalendar at Source
+	Birthdays       // the server, from the contacts
+)
+
+// ReadOnly tells whether no user may write objects.
+func (s *Settings) ReadOnly() bool { return s.Made != ByUsers }
 
 const settingsVersion = 1
 
 // maxTimezone bounds a calendar's time zone, in bytes.
 const maxTimezone = 64 << 10
+
+// Bounds of what a subscription says.
+const (
+	maxSource  = 4 << 10
+	maxRefresh = 366 * 24 * time.Hour
+)
 
 func (s *Settings) encode() []byte {
 	var mask byte
@@ -43,8 +67,15 @@ func (s *Settings) encode() []byte {
 	if s.Transparent {
 		b[2] = 1
 	}
+	b[2] |= byte(s.Made) << 1
 	b = appendString(b, s.Timezone)
-	return appendString(b, s.TimezoneID)
+	b = appendString(b, s.TimezoneID)
+	if s.Source == "" && s.Refresh == 0 && s.Secret == "" {
+		return b
+	}
+	b = appendString(b, s.Source)
+	b = binary.AppendUvarint(b, uint64(s.Refresh/time.Second))
+	return appendString(b, s.Secret)
 }
 
 // SettingsOf returns a calendar's settings.
@@ -63,8 +94,14 @@ func SettingsOf(c *storage.Collection) (Settings, error) {
 		}
 	}
 	s.Transparent = c.Data[2]&1 != 0
+	s.Made = Made(c.Data[2] >> 1 & 7)
 	d := decoder{b: c.Data[3:]}
 	s.Timezone, s.TimezoneID = d.string(), d.string()
+	if len(d.b) > 0 {
+		s.Source = d.string()
+		s.Refresh = time.Duration(min(d.uint(), uint64(maxRefresh/time.Second))) * time.Second
+		s.Secret = d.string()
+	}
 	if d.bad {
 		return s, fmt.Errorf("settings of calendar %q: %w", c.Name, storage.Corrupt)
 	}
@@ -108,6 +145,9 @@ func Configure(tx *storage.Tx, id storage.CollectionID, change func(*Settings) e
 func (s *Settings) check() error {
 	if len(s.Timezone) > maxTimezone || len(s.TimezoneID) > 1024 {
 		return &ics.Error{Condition: ics.ValidData, Text: "the time zone is too large"}
+	}
+	if len(s.Source) > maxSource || s.Refresh < 0 || s.Refresh > maxRefresh || len(s.Secret) > 64 {
+		return fmt.Errorf("source of a calendar: %w", storage.Invalid)
 	}
 	if len(s.Components) == 0 {
 		return &ics.Error{Condition: ics.SupportedComponent, Text: "a calendar takes some component"}

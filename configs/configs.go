@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"atrium/calendar/feed"
 	"atrium/dav"
 	"atrium/dav/caldav"
 	"atrium/dav/carddav"
@@ -62,6 +63,7 @@ type Config struct {
 	DAV       dav.Config
 	CalDAV    caldav.Config  `toml:"caldav"`
 	CardDAV   carddav.Config `toml:"carddav"`
+	Feed      feed.Config
 }
 
 // Listen says where each protocol listens: "host:port", ":port" for all
@@ -118,6 +120,7 @@ func Default() Config {
 		DAV:       dav.DefaultConfig(),
 		CalDAV:    caldav.DefaultConfig(),
 		CardDAV:   carddav.DefaultConfig(),
+		Feed:      feed.DefaultConfig(),
 	}
 	return c
 }
@@ -257,7 +260,7 @@ func (c *Config) parts() (err error) {
 	}{
 		{"engine", &c.Engine}, {"storage", &c.Storage}, {"passwords", &c.Passwords}, {"auth", &c.Auth}, {"mail", &c.Mail},
 		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP},
-		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"dav", &c.DAV},
+		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"dav", &c.DAV}, {"feed", &c.Feed},
 	} {
 		err = errors.Join(err, section(p.name, fields(v)[p.name], p.Validate()))
 	}

@@ -78,3 +78,41 @@ func (rq *Request) action() string {
 	}
 	return ""
 }
+
+// Write runs fn in a transaction on the resource that a request is for, when the actor has the rights.
+func (rq *Request) Write(need storage.Rights, fn func(tx *storage.Tx, r *Resource) error) error {
+	return rq.update(func(tx *storage.Tx) error {
+		r, err := rq.locate(&tx.View, rq.Target)
+		if err != nil {
+			return err
+		}
+		if err := r.need(need); err != nil {
+			return err
+		}
+		return fn(tx, r)
+	})
+}
+
+// Read is Write for reading.
+func (rq *Request) Read(need storage.Rights, fn func(v *storage.View, r *Resource) error) error {
+	return rq.view(rq.Target.account(rq), func(v *storage.View) error {
+		r, err := rq.locate(v, rq.Target)
+		if err != nil {
+			return err
+		}
+		if err := r.need(need); err != nil {
+			return err
+		}
+		return fn(v, r)
+	})
+}
+
+// LabelOf is a collection's display name, as its owner set it; its own name when none was.
+func LabelOf(v *storage.View, c *storage.Collection) string {
+	name := elem.N("D:displayname")
+	b, err := v.Prop(storage.PropKey{Collection: c.ID, Name: elem.Key(name)})
+	if err != nil {
+		return c.Name
+	}
+	return elem.Raw{Name: name, XML: b}.Text()
+}

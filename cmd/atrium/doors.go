@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"net"
 
-	"atrium/dav"
-	"atrium/dav/caldav"
-	"atrium/dav/carddav"
-	"atrium/dav/files"
 	"atrium/mail/auth"
 	"atrium/mail/conn"
 	"atrium/mail/delivery"
@@ -95,7 +91,7 @@ func (s *server) openMail(t *tls.Config) error {
 func (s *server) openWeb(t *tls.Config) error {
 	l := &s.cfg.Listen
 	if len(l.HTTP)+len(l.HTTPS) > 0 {
-		face := newDAV(s.house)
+		face := s.newDAV()
 		if err := s.http("http", l.HTTP, face.HTTP(nil), false); err != nil {
 			return err
 		}
@@ -104,11 +100,4 @@ func (s *server) openWeb(t *tls.Config) error {
 		}
 	}
 	return s.http("metrics", l.Metrics, s.metrics(), false)
-}
-
-// newDAV is the HTTP face with all its modules.
-func newDAV(h *house) *dav.Server {
-	modules := caldav.Modules(h.store, h.cfg.CalDAV)
-	modules = append(modules, carddav.Module(h.store, h.cfg.CardDAV), files.Module(h.store, h.cfg.DAV.MaxFile))
-	return dav.New(h.cfg.DAV, h.store, h.dir, h.log, modules...)
 }

@@ -8,12 +8,15 @@ import (
 	"iter"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"atrium/calendar"
+	"atrium/calendar/feed"
 	"atrium/calendar/ics"
 	"atrium/dav"
 	"atrium/dav/elem"
+	"atrium/dav/tzdist"
 	"atrium/storage"
 	"atrium/storage/blob"
 )
@@ -29,11 +32,12 @@ const (
 type Config struct {
 	MaxObject    int64 `toml:"max_object"`    // bytes of one calendar object
 	MaxAttendees int   `toml:"max_attendees"` // of one component
+	Birthdays    bool  `toml:"birthdays"`     // a calendar of the birthdays in each one's contacts
 }
 
 // DefaultConfig returns settings that take all that clients are known to send.
 func DefaultConfig() Config {
-	return Config{MaxObject: int64(ics.DefaultLimits().Size), MaxAttendees: calendar.DefaultOptions().Attendees}
+	return Config{MaxObject: int64(ics.DefaultLimits().Size), MaxAttendees: calendar.DefaultOptions().Attendees, Birthdays: true}
 }
 
 // face is what the module's functions need.
@@ -41,13 +45,15 @@ type face struct {
 	cfg   Config
 	store *storage.Store
 	tree  *dav.Tree
+	feeds *feed.Runner
 }
 
 func (f *face) blobs() blob.Store { return f.store.Blobs() }
 
-// Modules serves the calendars of a store below /calendars/.
-func Modules(store *storage.Store, cfg Config) []dav.Module {
-	f := &face{cfg: cfg, store: store}
+// Modules serves the calendars of a store below /calendars/. feeds, which may be nil, is told of new
+// subscriptions.
+func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module {
+	f := &face{cfg: cfg, store: store, feeds: feeds}
 	f.tree = &dav.Tree{
 		Segment: "calendars", Schema: calendar.Schema.Code, HomeSet: elem.N("C:calendar-home-set"), MaxSize: cfg.MaxObject,
 		Home:       &dav.Kind{Name: "calendar home", Bits: dav.Home | dav.Synced | homeKind, Types: elem.Names("D:collection")},
@@ -56,6 +62,8 @@ func Modules(store *storage.Store, cfg Config) []dav.Module {
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Label) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
 		Bodies: calendar.Bodies, Open: f.open, Prepare: f.prepare, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index,
+		Alias: [][]xml.Name{elem.Names("D:collection", "CS:subscribed"), elem.Names("D:collection", "C:calendar", "CS:subscribed")},
 	}
 	return []dav.Module{
 		{
@@ -66,6 +74,16 @@ func Modules(store *storage.Store, cfg Config) []dav.Module {
 			Privileges: []dav.Privilege{{Name: elem.N("C:read-free-busy"), In: elem.N("D:read"), Rights: storage.FreeBusy, Text: "Read busy times"}},
 		},
 		{RFC: "7809", Features: []string{"calendar-no-timezone"}},
+		{
+			RFC:        "caldav-publish",
+			Properties: append(publishing(), subscription()...),
+			Public:     map[string]http.Handler{publicPath: http.HandlerFunc(f.public)},
+			Posts: []dav.Post{
+				{Root: elem.N("CS:publish-calendar"), On: calendarKind, Run: f.publish(true)},
+				{Root: elem.N("CS:unpublish-calendar"), On: calendarKind, Run: f.publish(false)},
+			},
+		},
+		tzdist.Module(),
 	}
 }
 
@@ -221,7 +239,24 @@ func makeCalendar(tx *storage.Tx, name string, m *dav.Making) (*storage.Collecti
 			return nil, err
 		}
 	}
-	return calendar.Create(tx, name, components, nil)
+	source := ""
+	if raw, ok := m.Take("CS:source"); ok {
+		var err error
+		if source, err = readSource(raw); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(m.Types, elem.N("CS:subscribed")) && source == "" {
+		return nil, dav.Fail(http.StatusForbidden, "a subscribed calendar needs CS:source")
+	}
+	c, err := calendar.Create(tx, name, components, nil)
+	if err != nil || source == "" {
+		return c, err
+	}
+	return c, calendar.Configure(tx, c.ID, func(s *calendar.Settings) error {
+		s.Made, s.Source = calendar.Subscribed, source
+		return nil
+	})
 }
 
 func readComponents(raw elem.Raw) (components []string, err error) {

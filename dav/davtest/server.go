@@ -56,7 +56,7 @@ func New(t testing.TB, change ...func(*dav.Config)) *Server {
 	for _, f := range change {
 		f(&c)
 	}
-	modules := append(caldav.Modules(store, caldav.DefaultConfig()), carddav.Module(store, carddav.DefaultConfig()), files.Module(store, c.MaxFile))
+	modules := append(caldav.Modules(store, caldav.DefaultConfig(), nil), carddav.Module(store, carddav.DefaultConfig()), files.Module(store, c.MaxFile))
 	s := &Server{DAV: dav.New(c, store, people, log, modules...), Store: store, People: people}
 	s.Server = httptest.NewServer(s.DAV)
 	t.Cleanup(s.Close)

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+
+	"atrium/calendar/feed"
+	"atrium/dav"
+	"atrium/dav/caldav"
+	"atrium/dav/carddav"
+	"atrium/dav/files"
+)
+
+// newDAV is the HTTP face with all its modules, and with what works for them in the background.
+func (s *server) newDAV() *dav.Server {
+	feeds := feed.New(s.store, s.cfg.Feed, s.log)
+	modules := caldav.Modules(s.store, s.cfg.CalDAV, feeds)
+	modules = append(modules, carddav.Module(s.store, s.cfg.CardDAV), files.Module(s.store, s.cfg.DAV.MaxFile))
+	face := dav.New(s.cfg.DAV, s.store, s.dir, s.log, modules...)
+	s.background(feeds.Run)
+	return face
+}
+
+// background runs fn until the connections have ended.
+func (s *server) background(fn func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn(ctx)
+	}()
+	s.closing = append(s.closing, func() {
+		cancel()
+		<-done
+	})
+}
