@@ -352,8 +352,12 @@ func (t *Tx) trim(id CollectionID, before int64) (again bool, err error) {
 	return cut == cleanKeys, nil
 }
 
-// Sweep gives back the bodies that no object refers to.
+// Sweep gives back the bodies that no object refers to; none during a backup.
 func (s *Store) Sweep(ctx context.Context) (removed int, bytes int64, err error) {
+	if !s.sweeping.TryLock() {
+		return 0, 0, nil
+	}
+	defer s.sweeping.Unlock()
 	live, err := s.liveBodies(ctx)
 	if err != nil {
 		return 0, 0, err

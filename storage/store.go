@@ -55,6 +55,8 @@ type Store struct {
 	pending pending
 	groups  atomic.Pointer[func(AccountID) []Membership]
 
+	sweeping sync.RWMutex // held for reading by those who need the bodies of a snapshot to stay
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
