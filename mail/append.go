@@ -43,6 +43,9 @@ func (s *Store) Prepare(ctx context.Context, spool blob.Spool) (*Prepared, error
 // Size is the message's size in bytes.
 func (p *Prepared) Size() int64 { return p.ref.Size }
 
+// Ref is the message's body, which is filed. It stays at least until Release.
+func (p *Prepared) Ref() blob.Ref { return p.ref }
+
 // Index is the message's index record.
 func (p *Prepared) Index() (message.Index, error) { return message.OpenIndex(p.facets[IndexFacet]) }
 

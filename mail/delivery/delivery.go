@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"atrium/mail"
+	"atrium/mail/queue"
 	"atrium/storage"
 	"atrium/storage/account"
 )
@@ -82,7 +83,9 @@ type Deliverer struct {
 	filters []Filter
 	log     *slog.Logger
 	split   splitMemory
-	pool    sync.Pool // of *[headerChunk]byte
+	pool    sync.Pool    // of *[headerChunk]byte
+	queue   *queue.Queue // nil: no mail goes to other servers
+	secret  []byte       // of senders that are rewritten
 }
 
 // New returns a Deliverer. Filters are asked in their order.
@@ -101,6 +104,7 @@ type Route struct {
 	Address string // as it was given, in the form local@domain
 	DSN     RouteDSN
 	targets []account.Recipient
+	remote  []string // addresses of other servers
 }
 
 // Route finds where an address leads. size is the message's size in bytes as
@@ -108,11 +112,20 @@ type Route struct {
 // none at all, is OverQuota.
 func (d *Deliverer) Route(ctx context.Context, address string, size int64) (*Route, error) {
 	all, err := d.dir.Resolve(ctx, address)
+	if errors.Is(err, storage.NotFound) {
+		if r, e := d.returning(address); e == nil {
+			return r, nil
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("recipient %q: %w", address, err)
 	}
 	r := &Route{Address: address, targets: make([]account.Recipient, 0, len(all))}
 	for _, to := range all {
+		if to.Account == nil && d.CanSend() {
+			r.remote = append(r.remote, to.Address)
+			continue
+		}
 		if to.Account == nil {
 			return nil, fmt.Errorf("recipient %q: %q: %w", address, to.Address, Elsewhere)
 		}
@@ -121,6 +134,9 @@ func (d *Deliverer) Route(ctx context.Context, address string, size int64) (*Rou
 			continue // of a group the others still get it
 		}
 		r.targets = append(r.targets, to)
+	}
+	if len(r.targets) == 0 && len(r.remote) > 0 {
+		return r, nil
 	}
 	if len(r.targets) == 0 {
 		if err == nil {
@@ -138,7 +154,7 @@ func (d *Deliverer) Route(ctx context.Context, address string, size int64) (*Rou
 			return nil, err
 		}
 	}
-	if full == len(r.targets) {
+	if full == len(r.targets) && len(r.remote) == 0 {
 		return nil, fmt.Errorf("recipient %q: %w", address, storage.OverQuota)
 	}
 	return r, nil

@@ -116,6 +116,9 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 		}
 		return out
 	}
+	if s := m.env.Submit; s != nil && !s.Hold.IsZero() {
+		return m.hold(ctx, out)
+	}
 	jobs := m.jobs(ctx)
 	m.run(ctx, jobs, split)
 	for i, r := range m.env.Routes {
@@ -123,7 +126,7 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 			out[i].Err = worse(out[i].Err, jobs[slices.IndexFunc(jobs, func(j *job) bool { return j.id == to.Account.ID })].result(to))
 		}
 	}
-	if m.env.Whole {
+	if !m.sendOut(ctx, out) && m.env.Whole {
 		m.d.split.remember(split, jobs)
 	}
 	return out

@@ -27,7 +27,12 @@ type Envelope struct {
 
 	DSN        EnvelopeDSN
 	RequireTLS bool // what goes on from here goes over TLS alone (RFC 8689)
-	Verdict    Verdict
+	UTF8       bool // header or addresses may be in UTF-8 (RFC 6531)
+
+	// Submit is there when an account submits the message. Where its client is
+	// stays between the two: Received does not tell.
+	Submit  *Submission
+	Verdict Verdict
 }
 
 // trace returns the lines that final delivery puts on top: Return-Path and
@@ -39,13 +44,17 @@ func (d *Deliverer) trace(e *Envelope) (b []byte, path int) {
 	b = append(b, ">\r\n"...)
 	path = len(b)
 	b = append(b, "Received: from "...)
-	b = append(b, clean(e.Helo)...)
-	if e.Helo == "" {
+	helo, remote := e.Helo, e.Remote
+	if e.Submit != nil {
+		helo, remote = "", netip.Addr{}
+	}
+	b = append(b, clean(helo)...)
+	if helo == "" {
 		b = append(b, "localhost"...)
 	}
-	if e.Remote.IsValid() {
+	if remote.IsValid() {
 		b = append(b, " ("...)
-		b = append(b, literal(e.Remote)...)
+		b = append(b, literal(remote)...)
 		b = append(b, ')')
 	}
 	b = append(b, "\r\n\tby "...)
