@@ -272,6 +272,7 @@ var operations = map[string]operation{
 	"share set":           op(setShare),
 	"share list":          op(listShares),
 	"check":               checkStore,
+	"backup":              makeBackup,
 }
 
 // addAccount adds an account with its mailboxes, calendars and address book.

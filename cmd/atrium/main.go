@@ -63,7 +63,7 @@ var root = &command{
 	short: "mail, calendars, tasks, notes and contacts in one server",
 	sub: []*command{
 		serveCommand, accountCommand, aliasCommand, domainCommand, groupCommand, shareCommand,
-		checkCommand, configCommand, versionCommand,
+		checkCommand, backupCommand, restoreCommand, configCommand, versionCommand,
 	},
 }
 
