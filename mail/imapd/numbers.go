@@ -97,6 +97,15 @@ func (v *view) resolve(n numSet) (spans []span, missing bool, err error) {
 	return spans, missing, nil
 }
 
+// known leaves of a set of numbers those that are in use: as a key of SEARCH others match nothing.
+func (v *view) known(n numSet) numSet {
+	if n.uid || n.saved {
+		return n
+	}
+	count := uint32(v.count())
+	return numSet{set: subtract(n.set.Resolve(count), wire.Set{{From: count + 1, To: ^uint32(0)}})}
+}
+
 func (v *view) resolveUIDs(set wire.Set) (spans []span) {
 	n := v.cur.Len()
 	if n == 0 {

@@ -186,7 +186,7 @@ func (a *searchArgs) order(positions []int) error {
 func (a *searchArgs) each(fn func(pos int)) error {
 	v := a.c.view
 	for _, late := range a.sets {
-		spans, _, err := v.resolve(late.numSet)
+		spans, _, err := v.resolve(v.known(late.numSet))
 		if err != nil {
 			return err
 		}

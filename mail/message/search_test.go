@@ -84,12 +84,13 @@ func TestSearch(t *testing.T) {
 	for _, tc := range []struct {
 		needle       string
 		header, body bool
+		parts        bool // in the header of a part
 	}{
-		{"jörg", true, false}, {"JO\u0308RG", true, false}, {"subject: re: größe der", true, false}, {"a b", true, false},
-		{"ПРИВЕТ", false, true}, {"hello äther", false, true}, {"größe.pdf", false, true}, {"binary stuff", false, false},
-		{"nested café", false, true}, {"inner", false, true}, {"<b>", false, false}, {"nothing", false, false}, {"", true, true}, {"=?utf", false, false},
+		{"jörg", true, false, false}, {"JO\u0308RG", true, false, false}, {"subject: re: größe der", true, false, false}, {"a b", true, false, false},
+		{"ПРИВЕТ", false, true, false}, {"hello äther", false, true, false}, {"größe.pdf", false, false, true}, {"binary stuff", false, false, false},
+		{"nested café", false, false, true}, {"inner", false, true, false}, {"<b>", false, false, false}, {"nothing", false, false, false}, {"", true, true, false}, {"=?utf", false, false, false},
 	} {
-		for in, want := range map[Scope]bool{InHeader: tc.header, InBody: tc.body, Anywhere: tc.header || tc.body} {
+		for in, want := range map[Scope]bool{InHeader: tc.header, InBody: tc.body, Anywhere: tc.header || tc.body || tc.parts} {
 			n := NewMatcher(tc.needle)
 			if got, err := x.Search(r, in, n); got != want || err != nil {
 				t.Errorf("%q in %d: %v %v", tc.needle, in, got, err)

@@ -10,9 +10,9 @@ import (
 type Scope byte
 
 const (
-	InHeader Scope = 1 << iota // the message's own header
-	InBody                     // everything else: headers of parts, text of text parts
-	Anywhere = InHeader | InBody
+	InHeader Scope               = 1 << iota // the message's own header
+	InBody                                   // the text of text parts
+	Anywhere = InHeader | InBody             // and the headers of parts and of messages in it, which are neither
 )
 
 // textReader streams the decoded text of a message.
@@ -54,11 +54,7 @@ func (x *Index) Text(r io.ReaderAt, in Scope, fn func(name, chunk []byte, more b
 	parts := x.table()
 	for parts.next() {
 		p := &parts.part
-		scope := InBody
-		if p.Depth == 0 {
-			scope = InHeader
-		}
-		if in&scope != 0 {
+		if in == Anywhere || p.Depth == 0 && in&InHeader != 0 { // BODY matches no header at all (RFC 9051 §6.4.4)
 			if more, err := t.header(r, p.Header, p.Body); err != nil || !more {
 				return err
 			}
