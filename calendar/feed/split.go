@@ -35,18 +35,34 @@ func split(raw []byte, limits ics.Limits, most int) (objects map[string][]byte, 
 		}
 	}
 	objects = map[string][]byte{}
+	size := 0
+	add := func(uid string, comps []*ics.Component) bool {
+		o := object(c.Source, comps, uid, own)
+		objects[nameOf(uid)] = o
+		size += len(o)
+		return size <= 4*limits.Size // each brings its time zones
+	}
 	for _, uid := range order {
 		if uid != "" {
-			objects[nameOf(uid)] = object(c.Source, groups[uid], uid, own)
+			if !add(uid, groups[uid]) {
+				return nil, tooLarge
+			}
 			continue
 		}
 		for _, k := range groups[uid] { // each is one of its own
 			made := "feed-" + hash(c.Source[k.Start:k.End])
-			objects[nameOf(made)] = object(c.Source, []*ics.Component{k}, made, own)
+			if len(objects) < most && !add(made, []*ics.Component{k}) {
+				return nil, tooLarge
+			}
 		}
 	}
 	return objects, nil
 }
+
+var tooLarge = &ics.Error{Condition: ics.MaxResourceSize, Text: "the objects of the feed are too large"}
+
+// maxZone bounds a time zone that a feed brings, in bytes.
+const maxZone = 64 << 10
 
 func hash(s string) string {
 	h := sha256.Sum256([]byte(s))
@@ -78,7 +94,7 @@ func object(src string, comps []*ics.Component, uid string, own map[string]*ics.
 				continue
 			}
 			seen[id] = true
-			if z := own[id]; z != nil {
+			if z := own[id]; z != nil && z.End-z.Start <= maxZone {
 				raw(z.Start, z.End)
 			} else if text, ok := zones.VTimezone(id); ok {
 				out = append(out, text...)
