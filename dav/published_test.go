@@ -67,7 +67,7 @@ func TestPublicLink(t *testing.T) {
 		t.Errorf("with its ETag: %d", status)
 	}
 	status, text, _ = get(strings.TrimSuffix(link, ".ics")+".ifb?start=20260301T000000Z&end=20260401T000000Z", "")
-	if status != 200 || !strings.Contains(text, "FREEBUSY:20260310T090000Z/20260310T100000Z") || strings.Contains(text, "SUMMARY") {
+	if status != 200 || !strings.Contains(text, "FREEBUSY;FBTYPE=BUSY:20260310T090000Z/20260310T100000Z") || strings.Contains(text, "SUMMARY") {
 		t.Errorf("busy times: %d\n%s", status, text)
 	}
 	if status, _, _ := get(strings.TrimSuffix(link, ".ics")+".ifb?start=x", ""); status != 400 {
