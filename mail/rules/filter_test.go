@@ -1,0 +1,379 @@
+package rules
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"atrium/mail"
+	"atrium/mail/delivery"
+	"atrium/mail/queue"
+	"atrium/mail/sieve"
+	"atrium/storage"
+	"atrium/storage/account"
+	"atrium/storage/embedded"
+)
+
+// rig is a store with the accounts ann and bob at example.org, whose mail goes through a Filter.
+type rig struct {
+	*delivery.Deliverer
+	t       testing.TB
+	mail    *mail.Store
+	scripts *Scripts
+	ids     map[string]storage.AccountID
+	sent    outbox
+}
+
+// outbox is a Mailer that keeps what it is given.
+type outbox struct {
+	mu   sync.Mutex
+	list []string // "from>to,to" and the content
+	fail error
+}
+
+func (o *outbox) Submit(_ context.Context, m queue.Message, content io.Reader) (string, error) {
+	b, err := io.ReadAll(content)
+	if err != nil {
+		return "", err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil {
+		return "", o.fail
+	}
+	var to []string
+	for _, r := range m.To {
+		to = append(to, r.Address)
+	}
+	o.list = append(o.list, m.From+">"+strings.Join(to, ",")+"\n"+string(b))
+	return "x", nil
+}
+
+// take returns what was sent and forgets it.
+func (o *outbox) take() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := o.list
+	o.list = nil
+	return list
+}
+
+func newRig(t testing.TB, cfg Config) *rig {
+	t.Helper()
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	r := &rig{t: t, ids: map[string]storage.AccountID{}}
+	folder, err := embedded.Open(t.TempDir(), embedded.Small(), log)
+	r.must(err)
+	store, err := storage.Open(folder.Engine, folder.Blobs, []storage.Schema{mail.Schema}, storage.DefaultConfig(), log)
+	r.must(err)
+	t.Cleanup(func() {
+		store.Close()
+		folder.Close()
+	})
+	r.mail, err = mail.New(store, mail.DefaultConfig(), log)
+	r.must(err)
+	ac := account.DefaultConfig()
+	ac.Domain = "example.org"
+	dir, err := account.Open(folder.Engine, ac, log)
+	r.must(err)
+	for _, name := range []string{"ann", "bob"} {
+		a, err := dir.Add(ctx, account.New{Name: name + "@example.org", DisplayName: name + " <Ä>"})
+		r.must(err)
+		r.ids[name] = a.ID
+		r.must(r.mail.Open(a.ID, a.ID).Ensure(ctx))
+	}
+	r.must(dir.SetAlias(ctx, "second@example.org", []string{"ann@example.org"}))
+	r.scripts, err = NewScripts(store, cfg, log)
+	r.must(err)
+	f := NewFilter(r.scripts, r.mail, dir, "mail.example.org", "+", log)
+	f.SetMailer(&r.sent)
+	r.Deliverer, err = delivery.New(r.mail, dir, delivery.DefaultConfig(), log, f)
+	r.must(err)
+	return r
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// use makes a script ann's active one.
+func (r *rig) use(text string) {
+	r.t.Helper()
+	_, err := r.scripts.Put(context.Background(), r.ids["ann"], "main", text)
+	r.must(err)
+	r.must(r.scripts.Activate(context.Background(), r.ids["ann"], "main"))
+}
+
+// send delivers a message; to is one or more addresses.
+func (r *rig) send(from, content string, whole bool, to ...string) []error {
+	r.t.Helper()
+	ctx := context.Background()
+	e := &delivery.Envelope{From: from, ID: "TEST", Helo: "c.example", Protocol: "LMTP", Time: time.Now(), Whole: whole}
+	for _, address := range to {
+		route, err := r.Route(ctx, address+"@example.org", 0)
+		r.must(err)
+		e.Routes = append(e.Routes, route)
+	}
+	m, err := r.Open(ctx, e)
+	r.must(err)
+	defer m.Close()
+	_, err = io.WriteString(m, strings.ReplaceAll(content, "\n", "\r\n"))
+	r.must(err)
+	var out []error
+	for _, res := range m.Deliver(ctx) {
+		out = append(out, res.Err)
+	}
+	return out
+}
+
+// boxes tells where ann's messages are, "INBOX 2, Work 1", with the content of the newest in one.
+func (r *rig) boxes() string {
+	ctx := context.Background()
+	a := r.mail.Open(r.ids["ann"], r.ids["ann"])
+	all, err := a.Mailboxes(ctx)
+	r.must(err)
+	var out []string
+	for _, b := range all {
+		if b.Exists > 0 {
+			out = append(out, fmt.Sprintf("%s %d", b.Name, b.Exists))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// newest is the newest message in one of ann's mailboxes, and its flags.
+func (r *rig) newest(name string) (content, flags string) {
+	r.t.Helper()
+	ctx := context.Background()
+	a := r.mail.Open(r.ids["ann"], r.ids["ann"])
+	box, err := a.Mailbox(ctx, name)
+	r.must(err)
+	snap, err := a.Snapshot(ctx, box.ID)
+	r.must(err)
+	m := snap.At(snap.Len() - 1)
+	b, err := a.Body(ctx, box.ID, m)
+	r.must(err)
+	defer b.Close()
+	var buf bytes.Buffer
+	b.WriteTo(&buf)
+	return buf.String(), fmt.Sprint(box.Keywords.Names(nil, m.Flags))
+}
+
+const hello = "From: carl@example.net\nTo: ann@example.org\nSubject: Hello\nMessage-ID: <1@x>\nX-Old: 1\n\ntext\n"
+
+func TestFilter(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		from, mail   string
+		boxes, sent  string // of sent the first lines, and what else must be in one
+		refused      string
+	}{
+		{name: "none", boxes: "INBOX 1"},
+		{name: "discard", script: `discard;`},
+		{name: "create", script: `require ["fileinto","mailbox"]; fileinto :create "Lists/dev";`, boxes: "Lists/dev 1"},
+		{name: "missing", script: `require ["fileinto"]; fileinto "Nowhere";`, boxes: "INBOX 1"},
+		{name: "special use", script: `require ["fileinto","special-use"]; fileinto :specialuse "\\Junk" "Nowhere";`, boxes: "Junk 1"},
+		{name: "exists", script: `require ["fileinto","mailbox","special-use"]; if allof (mailboxexists ["INBOX","Junk"], not mailboxexists "X", specialuse_exists "\\Sent") { fileinto "Trash"; }`, boxes: "Trash 1"},
+		{name: "copy", script: `require ["fileinto","copy"]; fileinto :copy "Archive"; fileinto "Archive"; keep;`, boxes: "INBOX 1, Archive 1"},
+		{name: "redirect", script: `redirect "x@example.net";`, sent: "carl@example.net>x@example.net\nX-Sieve-Redirected-From: ann@example.org\r\nReceived:"},
+		{name: "redirect copy", script: `require "copy"; redirect :copy "x@example.net";`, boxes: "INBOX 1", sent: "carl@example.net>x@example.net"},
+		{name: "redirect to self", script: `redirect "ann+x@example.org";`, boxes: "INBOX 1"},
+		{name: "redirect in a circle", script: `redirect "x@example.net";`, mail: "X-Sieve-Redirected-From: ann@example.org\n" + hello, boxes: "INBOX 1"},
+		{name: "edited redirect", script: `require "editheader"; addheader "X-New" "1"; redirect "x@example.net";`, sent: "carl@example.net>x@example.net\nX-Sieve-Redirected-From: ann@example.org\r\nX-New: 1\r\nReceived:"},
+		{name: "reject", script: `require "reject"; reject "go away";`, refused: "go away"},
+		{name: "ereject", script: `require "ereject"; ereject "go away";`, refused: "go away"},
+		{name: "ereject in other letters", script: `require "ereject"; ereject "größer";`, refused: "The recipient's filter refuses the message"},
+		{name: "reject in other letters", script: `require "reject"; reject "größer";`, sent: ">carl@example.net\nFrom: <ann@example.org>"},
+		{name: "vacation", script: `require "vacation"; vacation :subject "Away" "I am gone";`, boxes: "INBOX 1", sent: ">carl@example.net\nFrom: =?utf-8?b?YW5uIDzDhD4=?= <ann@example.org>"},
+		{name: "vacation to a list", script: `require "vacation"; vacation "gone";`, mail: "List-Id: <x.y>\n" + hello, boxes: "INBOX 1"},
+		{name: "vacation to a machine", script: `require "vacation"; vacation "gone";`, mail: "Auto-Submitted: auto-generated\n" + hello, boxes: "INBOX 1"},
+		{name: "vacation to the null sender", script: `require "vacation"; vacation "gone";`, from: "<>", boxes: "INBOX 1"},
+		{name: "vacation to a daemon", script: `require "vacation"; vacation "gone";`, from: "MAILER-DAEMON@x.example", boxes: "INBOX 1"},
+		{name: "vacation without the address", script: `require "vacation"; vacation "gone";`, mail: strings.Replace(hello, "ann@", "all@", 1), boxes: "INBOX 1"},
+		{name: "vacation with another address", script: `require "vacation"; vacation :addresses "all@example.org" "gone";`, mail: strings.Replace(hello, "ann@", "all@", 1), boxes: "INBOX 1", sent: ">carl@example.net"},
+		{name: "vacation by alias", script: `require "vacation"; vacation "gone";`, mail: strings.Replace(hello, "ann@", "second@", 1), boxes: "INBOX 1", sent: ">carl@example.net"},
+		{name: "vacation with detail", script: `require "vacation"; vacation "gone";`, mail: strings.Replace(hello, "ann@", "ann+lists@", 1), boxes: "INBOX 1", sent: ">carl@example.net"},
+		{name: "notify", script: `require "enotify"; notify :message "new" "mailto:x@example.net?cc=y@example.net";`, boxes: "INBOX 1", sent: ">x@example.net,y@example.net\nFrom: <ann@example.org>\r\nTo: x@example.net\r\nCc: y@example.net\r\nSubject: new\r\n"},
+		{name: "failure", script: `require ["fileinto","reject"]; fileinto "Trash"; reject "x";`, boxes: "INBOX 2"},
+		{name: "envelope", script: `require ["envelope","subaddress","fileinto"]; if allof (envelope "from" "carl@example.net", envelope :domain "to" "example.org") { fileinto "Trash"; }`, boxes: "Trash 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, DefaultConfig())
+			if tc.script != "" {
+				r.use(tc.script)
+			}
+			from, text := tc.from, tc.mail
+			if from == "" {
+				from = "carl@example.net"
+			}
+			if text == "" {
+				text = hello
+			}
+			err := r.send(strings.Trim(from, "<>"), text, false, "ann")[0]
+			var refusal *delivery.Refusal
+			if tc.refused == "" && err != nil || tc.refused != "" && (!errors.As(err, &refusal) || refusal.Reason != tc.refused) {
+				t.Errorf("%v", err)
+			}
+			if got := r.boxes(); got != tc.boxes {
+				t.Errorf("in %q, want %q", got, tc.boxes)
+			}
+			sent := r.sent.take()
+			if len(sent) != min(len(tc.sent), 1) || len(sent) == 1 && !strings.HasPrefix(sent[0], tc.sent) {
+				t.Errorf("sent %q", sent)
+			}
+		})
+	}
+}
+
+func TestDetail(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	r.use(`require ["envelope","subaddress","variables","fileinto","mailbox"]; if envelope :matches :detail "to" "*" { fileinto :create "${1}"; }`)
+	r.must(r.send("carl@example.net", hello, false, "ann+news")[0])
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	if got := r.boxes(); got != "INBOX 1, news 1" {
+		t.Error(got)
+	}
+}
+
+// TestForms checks editheader: each copy has the header as it was then, others' copies are not changed.
+func TestForms(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	r.use(`require ["editheader","fileinto","copy","imap4flags"]; fileinto :copy "Archive"; addheader "X-New" "größer"; deleteheader "X-Old"; keep :flags ["\\Seen", "work"];`)
+	for _, err := range r.send("carl@example.net", hello, false, "ann", "bob") {
+		r.must(err)
+	}
+	first, _ := r.newest("Archive")
+	second, flags := r.newest("INBOX")
+	if !strings.Contains(first, "X-Old: 1\r\n") || strings.Contains(first, "X-New") {
+		t.Error(first)
+	}
+	if strings.Contains(second, "X-Old") || !strings.HasPrefix(second, "X-New: =?utf-8?") || !strings.HasSuffix(second, "\r\n\r\ntext\r\n") || !strings.Contains(flags, "work") || !strings.Contains(flags, "Seen") {
+		t.Error(second, flags)
+	}
+	a := r.mail.Open(r.ids["bob"], r.ids["bob"])
+	box, err := a.Mailbox(context.Background(), "INBOX")
+	r.must(err)
+	if box.Exists != 1 {
+		t.Error("bob has not his copy")
+	}
+}
+
+// TestRefusedBySome checks that one of several who refuses does so by mail.
+func TestRefusedBySome(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	r.use(`require "ereject"; ereject "go away";`)
+	for _, err := range r.send("carl@example.net", hello, true, "ann", "bob") {
+		r.must(err)
+	}
+	sent := r.sent.take()
+	if len(sent) != 1 || !strings.Contains(sent[0], "go away") || !strings.Contains(sent[0], "Original-Message-ID: <1@x>") || r.boxes() != "" {
+		t.Errorf("%q %s", sent, r.boxes())
+	}
+}
+
+// TestMemory checks what is to happen once: answers, duplicates, the note of a failure.
+func TestMemory(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	r.use(`require ["vacation","duplicate","fileinto"]; vacation "gone"; if duplicate { fileinto "Trash"; }`)
+	for range 3 {
+		r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	}
+	r.must(r.send("dora@example.net", strings.Replace(hello, "<1@x>", "<2@x>", 1), false, "ann")[0])
+	if got, sent := r.boxes(), r.sent.take(); got != "INBOX 2, Trash 2" || len(sent) != 2 {
+		t.Error(got, sent)
+	}
+	r.use(`require "ihave"; error "it broke";`)
+	for range 3 {
+		r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	}
+	if got := r.boxes(); got != "INBOX 6, Trash 2" { // 3 and one note
+		t.Error(got)
+	}
+	if text, _ := r.newest("INBOX"); strings.Contains(text, "it broke") {
+		t.Error("the note is not the first")
+	}
+}
+
+// TestQueueFails checks that what cannot be sent on stays.
+func TestQueueFails(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	r.use(`require "vacation"; redirect "x@example.net"; vacation "gone";`)
+	r.sent.fail = errors.New("no room")
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	if got := r.boxes(); got != "INBOX 1" {
+		t.Error(got)
+	}
+}
+
+func TestScripts(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxScripts, cfg.MaxScript = 2, 4096
+	r := newRig(t, cfg)
+	ctx, a, s := context.Background(), r.ids["ann"], r.scripts
+	put := func(name, text string) error {
+		_, err := s.Put(ctx, a, name, text)
+		return err
+	}
+	r.must(put("ä", "keep;"))
+	r.must(put("b", "discard;"))
+	var problems sieve.Problems
+	for _, tc := range []struct {
+		what string
+		err  error
+		want error
+	}{
+		{"third", put("c", "keep;"), TooManyScripts}, {"large", put("b", strings.Repeat("#", 4097)), TooLarge}, {"name", put("x\n", ""), storage.Invalid},
+		{"activate", s.Activate(ctx, a, "x"), storage.NotFound}, {"delete", s.Delete(ctx, a, "x"), storage.NotFound},
+		{"rename", s.Rename(ctx, a, "ä", "b"), storage.Exists}, {"rename none", s.Rename(ctx, a, "x", "y"), storage.NotFound}, {"room", s.Room(ctx, a, "b", 5000), TooLarge},
+		{"room 2", s.Room(ctx, a, "c", 50), TooManyScripts}, {"room 3", s.Room(ctx, a, "b", 50), nil}, {"ok", s.Activate(ctx, a, "b"), nil}, {"active", s.Delete(ctx, a, "b"), Active},
+		{"renamed", s.Rename(ctx, a, "b", "d"), nil},
+	} {
+		if !errors.Is(tc.err, tc.want) || tc.want == nil && tc.err != nil {
+			t.Errorf("%s: %v", tc.what, tc.err)
+		}
+	}
+	if err := put("b", "nonsense;"); !errors.As(err, &problems) {
+		t.Error(err)
+	}
+	list, err := s.List(ctx, a)
+	r.must(err)
+	if len(list) != 2 || list[0].Name != "d" || !list[0].Active || list[1].Active {
+		t.Error(list)
+	}
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	r.must(s.Activate(ctx, a, ""))
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	r.must(s.Activate(ctx, a, "ä"))
+	r.must(put("ä", `require "include"; include :optional "none"; include "d";`))
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	r.must(put("d", "keep;"))
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	if got := r.boxes(); got != "INBOX 2" {
+		t.Error(got)
+	}
+}
+
+func BenchmarkFilter(b *testing.B) {
+	for name, script := range map[string]string{"none": "", "script": `require ["fileinto","imap4flags"]; if header :contains "subject" "xyz" { fileinto "Trash"; } if address :domain "from" "nowhere.example" { addflag "\\Flagged"; }`} {
+		b.Run(name, func(b *testing.B) {
+			r := newRig(b, DefaultConfig())
+			if script != "" {
+				r.use(script)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				r.must(r.send("carl@example.net", hello, false, "ann")[0])
+			}
+		})
+	}
+}

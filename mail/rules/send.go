@@ -1,0 +1,320 @@
+package rules
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"atrium/mail/delivery"
+	"atrium/mail/message"
+	"atrium/mail/queue"
+	"atrium/mail/sieve"
+	"atrium/storage"
+)
+
+// redirectedField marks what was sent on, with the account that did, so that a circle ends.
+const redirectedField = "X-Sieve-Redirected-From"
+
+// queueMail hands a message to the queue.
+func (d *delivering) queueMail(ctx context.Context, from string, to []string, content io.Reader, more queue.Message) error {
+	out := d.out()
+	if out == nil {
+		return noMailer
+	}
+	more.Account, more.From = d.to.Account.ID, from
+	for _, a := range to {
+		n := queue.Notify(0)
+		if from == "" {
+			n = queue.Never
+		}
+		more.To = append(more.To, queue.Recipient{Address: a, Notify: n})
+	}
+	_, err := out.Submit(ctx, more, content)
+	return err
+}
+
+// redirect sends the message on with its own sender (RFC 5228 §4.2). What came by here before, and what would
+// come back at once, stays.
+func (d *delivering) redirect(a sieve.Redirect) {
+	if d.own(a.To) {
+		d.plan.Into = append(d.plan.Into, delivery.Into{})
+		return
+	}
+	size := d.msg.HeaderSize()
+	header := a.Header
+	if header == nil {
+		header = make([]byte, size)
+		if _, err := d.m.ReadAt(header, 0); err != nil && err != io.EOF {
+			d.plan.Send = append(d.plan.Send, func(context.Context) error { return err })
+			return
+		}
+	}
+	var kept []byte
+	for rest := header; ; {
+		f, more, ok := message.NextField(rest)
+		if !ok {
+			kept = append(kept, rest...)
+			break
+		}
+		if strings.EqualFold(string(f.Name), redirectedField) && strings.EqualFold(strings.TrimSpace(string(f.Value)), d.to.Account.Name) {
+			d.log.Warn("message comes in a circle, it is not sent on", "account", d.to.Account.Name, "message", d.m.Envelope().ID, "to", a.To)
+			d.plan.Into = append(d.plan.Into, delivery.Into{})
+			return
+		}
+		if !strings.EqualFold(string(f.Name), "Return-Path") {
+			kept = append(kept, f.Raw...)
+		}
+		rest = more
+	}
+	mark := message.AppendField(nil, redirectedField, d.to.Account.Name)
+	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
+		content := io.MultiReader(bytes.NewReader(mark), bytes.NewReader(kept), io.NewSectionReader(d.m, size, d.m.Size()-size))
+		return d.queueMail(ctx, d.env.From, []string{a.To}, content, queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.m.Envelope().RequireTLS})
+	})
+}
+
+func notASCII(list ...string) bool {
+	for _, s := range list {
+		for i := range len(s) {
+			if s[i] >= 0x80 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reject refuses the message: in the dialog where the answer is for this recipient alone, else by a
+// message to the sender (RFC 5429 §2). Who is not there to hear it hears nothing.
+func (d *delivering) reject(a sieve.Reject) {
+	plain := a.Reason
+	if notASCII(plain) {
+		plain = "The recipient's filter refuses the message"
+	}
+	if d.m.Alone() && !(a.Mail && notASCII(a.Reason) && d.out() != nil && d.mayWrite() == "") {
+		d.plan.Reject = plain
+		if plain == "" {
+			d.plan.Reject = "Refused"
+		}
+		return
+	}
+	if why := d.mayWrite(); why != "" {
+		d.log.Info("refused without a word to the sender", "account", d.to.Account.Name, "message", d.m.Envelope().ID, "because", why)
+		return
+	}
+	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
+		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.notification(a.Reason)), queue.Message{})
+	})
+}
+
+// mayWrite tells why nothing may be written to the sender; "" when it may.
+func (d *delivering) mayWrite() string {
+	switch v := strings.ToLower(d.field("Auto-Submitted")); {
+	case d.env.From == "":
+		return "the null sender"
+	case v != "" && !strings.HasPrefix(v, "no"):
+		return "it was sent by a machine"
+	}
+	return ""
+}
+
+// notification is a message disposition notification that tells of a refusal (RFC 8098, RFC 5429 §2.2).
+func (d *delivering) notification(reason string) []byte {
+	boundary := rand.Text()
+	id := d.field("Message-ID")
+	l := &letter{from: d.to.Account.Name, to: []string{d.env.From}, subject: "Rejected: " + message.Decode([]byte(d.field("Subject"))), auto: "auto-replied (rejected)", reply: id, refs: d.field("References")}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Content-Type: multipart/report; report-type=disposition-notification; boundary=\"%s\"\r\n\r\n", boundary)
+	fmt.Fprintf(&b, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n%s\r\n\r\n", boundary,
+		crlf("Your message to <"+d.env.To+"> was refused by its recipient:\n\n"+reason))
+	fmt.Fprintf(&b, "--%s\r\nContent-Type: message/disposition-notification\r\n\r\n", boundary)
+	fmt.Fprintf(&b, "Reporting-UA: %s; Atrium\r\nFinal-Recipient: rfc822; %s\r\n", d.hostname, d.to.Account.Name)
+	if id != "" {
+		fmt.Fprintf(&b, "Original-Message-ID: %s\r\n", id)
+	}
+	fmt.Fprintf(&b, "Disposition: automatic-action/MDN-sent-automatically; deleted\r\n\r\n--%s--\r\n", boundary)
+	l.mime = b.String()
+	return l.bytes(d.hostname)
+}
+
+// field is the first value of a field of the message as it came, unfolded; "" when there is none.
+func (d *delivering) field(name string) string {
+	header := make([]byte, d.msg.HeaderSize())
+	if _, err := d.m.ReadAt(header, 0); err != nil && err != io.EOF {
+		return ""
+	}
+	v, _ := message.HeaderField(header, name)
+	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(string(v)))
+}
+
+// vacation answers, when it may, and when the sender was not answered lately.
+func (d *delivering) vacation(a sieve.Vacation) {
+	if why := d.mayAnswer(a.Addresses); why != "" {
+		d.log.Debug("no answer", "account", d.to.Account.Name, "message", d.m.Envelope().ID, "because", why)
+		return
+	}
+	key := sieve.Digest("answered", a.Handle, strings.ToLower(d.env.From))
+	answer := false
+	d.plan.Note = append(d.plan.Note, func(tx *storage.Tx) error {
+		seen, err := seenIn(&tx.View, key)
+		if answer = !seen; seen || err != nil || a.Pause == 0 {
+			return err
+		}
+		return remember(tx, key, a.Pause)
+	})
+	d.plan.After = append(d.plan.After, func(ctx context.Context) error {
+		if !answer {
+			return nil
+		}
+		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.answer(a)), queue.Message{UTF8: notASCII(d.env.From)})
+	})
+}
+
+// answer writes the answer (RFC 5230 §5).
+func (d *delivering) answer(a sieve.Vacation) []byte {
+	l := &letter{from: d.to.Account.Name, name: d.to.Account.DisplayName, to: []string{d.env.From}, subject: a.Subject, auto: "auto-replied (vacation)",
+		reply: d.field("Message-ID"), refs: d.field("References"), fields: [][2]string{{"Precedence", "bulk"}, {"X-Auto-Response-Suppress", "All"}}}
+	if a.From != "" {
+		if list := message.ParseAddresses([]byte(a.From)); len(list) == 1 {
+			l.from, l.name = list[0].Addr(), message.Decode([]byte(list[0].Name))
+		}
+	}
+	if l.subject == "" {
+		l.subject = "Auto: " + message.Decode([]byte(d.field("Subject")))
+	}
+	if a.MIME {
+		l.mime = a.Reason
+	} else {
+		l.text = a.Reason
+	}
+	return l.bytes(d.hostname)
+}
+
+// Names of senders that are machines or lists, in lower case.
+var (
+	machineNames  = []string{"mailer-daemon", "majordomo", "listserv", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce", "bounces", "root", "daemon", "postmaster"}
+	machineBegins = []string{"owner-", "bounce-", "bounces+", "bounces-", "prvs="}
+	machineEnds   = []string{"-request", "-owner", "-bounces", "-bounce", "-relay", "-noreply"}
+	listFields    = []string{"List-Id", "List-Help", "List-Subscribe", "List-Unsubscribe", "List-Post", "List-Owner", "List-Archive", "Mailing-List", "Feedback-ID"}
+	toFields      = []string{"to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc"}
+)
+
+// mayAnswer tells why a message is not answered; "" when it is (RFC 5230 §4.5, §4.6, RFC 3834 §2).
+func (d *delivering) mayAnswer(more []string) string {
+	if why := d.mayWrite(); why != "" {
+		return why
+	}
+	if d.env.Spam >= 50 {
+		return "it is likely junk"
+	}
+	local, _, ok := strings.Cut(strings.ToLower(d.env.From), "@")
+	if !ok {
+		return "no address to answer to"
+	}
+	for _, n := range machineNames {
+		if local == n {
+			return "the sender is a machine"
+		}
+	}
+	for _, p := range machineBegins {
+		if strings.HasPrefix(local, p) {
+			return "the sender is a list"
+		}
+	}
+	for _, p := range machineEnds {
+		if strings.HasSuffix(local, p) {
+			return "the sender is a list"
+		}
+	}
+	mine := func(address string) bool {
+		if d.own(address) {
+			return true
+		}
+		for _, a := range more {
+			if strings.EqualFold(strings.TrimSpace(a), address) {
+				return true
+			}
+		}
+		return false
+	}
+	if mine(d.env.From) {
+		return "it is the account's own"
+	}
+	return d.headerForbids(mine)
+}
+
+// headerForbids looks at the header for what forbids an answer.
+func (d *delivering) headerForbids(mine func(string) bool) string {
+	header := make([]byte, d.msg.HeaderSize())
+	if _, err := d.m.ReadAt(header, 0); err != nil && err != io.EOF {
+		return "the header cannot be read"
+	}
+	addressed := false
+	for f := range message.Fields(header) {
+		name, value := strings.ToLower(string(f.Name)), strings.ToLower(strings.TrimSpace(string(f.Value)))
+		for _, l := range listFields {
+			if strings.EqualFold(l, name) {
+				return "it came over a list"
+			}
+		}
+		switch {
+		case name == "precedence" && (value == "bulk" || value == "list" || value == "junk"):
+			return "it is bulk mail"
+		case name == "x-auto-response-suppress" && (strings.Contains(value, "all") || strings.Contains(value, "oof") || strings.Contains(value, "autoreply")):
+			return "the sender wants no answer"
+		case name == "x-spam-flag" && strings.HasPrefix(value, "yes"), name == "x-loop":
+			return "its header says so"
+		}
+		for _, t := range toFields {
+			if t != name || addressed {
+				continue
+			}
+			for _, a := range message.ParseAddresses(f.Value) {
+				addressed = addressed || mine(a.Addr())
+			}
+		}
+	}
+	if !addressed {
+		return "it is not addressed to the account" // RFC 5230 §4.5
+	}
+	return ""
+}
+
+// notify tells someone by mail (RFC 5436).
+func (d *delivering) notify(a sieve.Notify) {
+	to, err := sieve.ParseMailto(a.Method)
+	if err != nil {
+		return // compiled and run, so it is one
+	}
+	if v := strings.ToLower(d.field("Auto-Submitted")); strings.HasPrefix(v, "auto-notified") {
+		return // RFC 5436 §2.7.1
+	}
+	l := &letter{from: d.to.Account.Name, to: to.To, cc: to.Cc, subject: to.Subject, auto: "auto-notified; owner-email=\"" + d.to.Account.Name + "\"", text: to.Body, fields: to.Fields}
+	if list := message.ParseAddresses([]byte(a.From)); len(list) == 1 && d.own(list[0].Addr()) {
+		l.from = list[0].Addr()
+	}
+	from, subject := message.Decode([]byte(d.field("From"))), message.Decode([]byte(d.field("Subject")))
+	if a.Message != "" {
+		l.subject = a.Message // RFC 5436 §2.5
+	}
+	if l.subject == "" {
+		l.subject = "New message: " + subject
+	}
+	if l.text == "" {
+		l.text = fmt.Sprintf("From: %s\nSubject: %s\nReceived: %s\n", from, subject, time.Now().Format(time.RFC1123Z))
+	}
+	switch a.Importance {
+	case "1":
+		l.fields = append(l.fields, [2]string{"Importance", "High"}, [2]string{"X-Priority", "1"})
+	case "3":
+		l.fields = append(l.fields, [2]string{"Importance", "Low"}, [2]string{"X-Priority", "5"})
+	}
+	all := append(append(append([]string(nil), to.To...), to.Cc...), to.Bcc...)
+	d.plan.After = append(d.plan.After, func(ctx context.Context) error {
+		return d.queueMail(ctx, "", all, bytes.NewReader(l.bytes(d.hostname)), queue.Message{})
+	})
+}
