@@ -122,6 +122,10 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 					return err
 				}
 				continue
+			case m.Name == PopEntry && id == 0 && m.Value != nil:
+				if _, err := ParsePopPolicy(m.Value, DefaultPopPolicy()); err != nil {
+					return fmt.Errorf("entry %q: %w", m.Name, err)
+				}
 			case m.Name == SeenEntry:
 				if fold, err = a.setSeenEntry(tx, id, m.Value); err != nil {
 					return err
