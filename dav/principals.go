@@ -3,6 +3,7 @@ package dav
 import (
 	"encoding/xml"
 	"net/http"
+	"slices"
 	"strings"
 
 	"atrium/dav/elem"
@@ -10,23 +11,10 @@ import (
 	"atrium/storage/account"
 )
 
-// principals is what principals have: RFC 3744 §4 and its reports, RFC 5397,
-// and Apple's ways to look people up.
+// principals is what Apple added to look people up.
 var principals = Module{
-	RFC: "5397",
+	RFC: "calendarserver-principal-search",
 	Properties: []Property{
-		{Name: elem.N("D:principal-URL"), On: Principal, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
-			w.Href(PrincipalPath(r.Owner))
-			return nil
-		}},
-		{Name: elem.N("D:alternate-URI-set"), On: Principal, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
-			for _, a := range r.Owner.Addresses {
-				w.Href("mailto:" + a)
-			}
-			return nil
-		}},
-		{Name: elem.N("D:group-membership"), On: Principal, Get: func(*Ask, *Resource, *elem.Writer) error { return nil }},
-		{Name: elem.N("D:group-member-set"), On: Principal, Get: func(*Ask, *Resource, *elem.Writer) error { return nil }},
 		{Name: elem.N("CS:email-address-set"), On: Principal, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
 			for _, a := range r.Owner.Addresses {
 				w.Elem("CS:email-address", a)
@@ -34,14 +22,11 @@ var principals = Module{
 			return nil
 		}},
 	},
-	Reports: []Report{
-		{Name: elem.N("D:expand-property"), On: Everything, Run: expandProperty},
-		{Name: elem.N("D:principal-property-search"), On: Root | Place | Principal | Home, Run: principalSearch},
-		{Name: elem.N("D:principal-search-property-set"), On: Root | Place | Principal | Home, Run: searchProperties},
-		{Name: elem.N("D:principal-match"), On: Root | Place | Principal | Home, Run: principalMatch},
-		{Name: elem.N("CS:calendarserver-principal-search"), On: Root | Place | Principal | Home, Run: tokenSearch},
-	},
+	Reports: []Report{{Name: elem.N("CS:calendarserver-principal-search"), On: Root | Place | Principal | Home, Run: tokenSearch}},
 }
+
+// versioning is the one report of RFC 3253 that clients ask for.
+var versioning = Module{RFC: "3253", Reports: []Report{{Name: elem.N("D:expand-property"), On: Everything, Run: expandProperty}}}
 
 // homeSet is the property that leads from a principal to its home in a tree. It is
 // on all that a client may have been given to start from.
@@ -50,6 +35,11 @@ func homeSet(t *Tree) Property {
 		owner := r.Owner
 		if owner == nil {
 			owner = a.Actor
+		}
+		// What is shared is mounted in one's own home. DAVx5 goes to the homes of groups and of those whom one
+		// stands in for too, and would have it twice.
+		if owner.ID != a.Actor.ID && a.Agent("DAVx5") {
+			return Absent()
 		}
 		w.Href(t.HomePath(owner))
 		return nil
@@ -62,7 +52,8 @@ func sameDomain(a, b string) bool {
 
 // search is what people are looked for by.
 type search struct {
-	any   bool // one of the terms is enough
+	any   bool           // one of the terms is enough
+	sorts []account.Sort // nil: all
 	terms []searchTerm
 	limit int
 }
@@ -120,6 +111,9 @@ func (t *searchTerm) match(a *account.Account) bool {
 }
 
 func (s *search) match(a *account.Account) bool {
+	if s.sorts != nil && !slices.Contains(s.sorts, a.Sort) {
+		return false
+	}
 	for i := range s.terms {
 		if s.terms[i].match(a) == s.any {
 			return s.any
@@ -139,7 +133,7 @@ func (rq *Request) found(l *Listing, s *search) error {
 	}
 	n := 0
 	for _, a := range all {
-		if !rq.knows(a) || a.Disabled || !s.match(a) {
+		if !rq.knows(a) || a.Disabled || a.Sort == account.Service || !s.match(a) {
 			continue
 		}
 		if n++; n > s.limit {
@@ -194,9 +188,14 @@ func principalSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root el
 	return rq.found(l, &s)
 }
 
+// contexts are what Apple's search is for; attendees are all.
+var contexts = map[string][]account.Sort{
+	"user": {account.Person}, "group": {account.Group}, "location": {account.Resource}, "resource": {account.Resource},
+}
+
 // tokenSearch is Apple's calendarserver-principal-search: each word in any property.
 func tokenSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root elem.Start) error {
-	var s search
+	s := search{sorts: contexts[root.Attr("context")]}
 	l, err := rq.ReadListing(w, r, func(e elem.Start) (err error) {
 		switch e.Name {
 		case elem.N("CS:search-token"):
@@ -224,17 +223,48 @@ func tokenSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root elem.S
 	return rq.found(l, &s)
 }
 
-// principalMatch is RFC 3744 §9.3, for oneself.
+// principalMatch is RFC 3744 §9.3: the principals that are the actor, itself and its groups, or the resources of
+// which the actor is the owner.
 func principalMatch(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
-	l, err := rq.ReadListing(w, r, func(elem.Start) error { return nil })
+	var by xml.Name
+	l, err := rq.ReadListing(w, r, func(s elem.Start) error {
+		if s.Is("D:principal-property") {
+			for p := range r.Children() {
+				by = p.Name
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if err := rq.principalResponse(l, rq.Actor); err != nil {
-		return err
+	switch {
+	case by == elem.N("D:owner"):
+		rq.Depth, rq.Prefer.NoRoot = Depth1, true
+		l.only = func(r *Resource) bool { return r.Owner != nil && r.Owner.ID == rq.Actor.ID }
+		if err := rq.list(l); err != nil {
+			return err
+		}
+	case by.Local != "" && by != elem.N("D:principal-URL"):
+	case rq.Target.Tree == nil:
+		for _, a := range append([]*account.Account{rq.Actor}, rq.groups(rq.Actor)...) {
+			if err := rq.principalResponse(l, a); err != nil {
+				return err
+			}
+		}
 	}
 	return l.Finish()
+}
+
+// groups are those that an account is a member of.
+func (rq *Request) groups(a *account.Account) (list []*account.Account) {
+	for _, m := range rq.Server.people.Memberships(a.ID) {
+		if g, err := rq.Server.people.Get(rq.Context(), m.Group); err == nil {
+			list = append(list, g)
+		}
+	}
+	return list
 }
 
 // searchProperties is RFC 3744 §9.5.

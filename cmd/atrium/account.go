@@ -381,6 +381,9 @@ func listAccounts(h *house, ctx context.Context, _ struct{}) (any, error) {
 	}
 	rows := make([]accountRow, 0, len(list))
 	for _, a := range list {
+		if a.Sort == account.Service {
+			continue
+		}
 		r := accountRow{ID: uint64(a.ID), Name: a.Name, Display: a.DisplayName, Group: a.Sort == account.Group, Disabled: a.Disabled, MaxBytes: a.MaxBytes}
 		err := h.store.View(ctx, a.ID, func(v *storage.View) error {
 			u, err := v.Usage()

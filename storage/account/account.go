@@ -32,6 +32,7 @@ const (
 	Person   Sort = iota
 	Group         // a shared account: members log in as themselves
 	Resource      // a room or a thing to book
+	Service       // keeps what the server shows to all of a domain: nobody logs in, no mail comes
 )
 
 // Account is one account at one time. It is not to be changed.

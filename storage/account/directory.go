@@ -30,6 +30,7 @@ type Directory struct {
 	gate     gate
 	remember memory
 	guard    guard
+	news     chan struct{} // has one when tables changed since the last look
 }
 
 // tables are all records but credentials, in memory. Reads never go to the
@@ -41,6 +42,7 @@ type tables struct {
 	domains map[string]*domainRecord
 	members map[storage.AccountID]map[storage.AccountID]memberRecord // of groups
 	groups  map[storage.AccountID][]storage.Membership               // of members
+	service map[string]storage.AccountID                             // by the canonical domain whose accounts all read what it has
 }
 
 // entry is an account with what others do not see.
@@ -56,7 +58,7 @@ func Open(engine kv.Engine, cfg Config, log *slog.Logger) (*Directory, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Directory{engine: engine, cfg: cfg, log: log}
+	d := &Directory{engine: engine, cfg: cfg, log: log, news: make(chan struct{}, 1)}
 	d.domain, _ = canonicalDomain(cfg.Domain)
 	d.gate = newGate(cfg.Hashes, cfg.HashWait)
 	d.remember = newMemory(cfg.Remember)
@@ -66,6 +68,7 @@ func Open(engine kv.Engine, cfg Config, log *slog.Logger) (*Directory, error) {
 		aliases: map[string]*aliasRecord{}, domains: map[string]*domainRecord{},
 		members: map[storage.AccountID]map[storage.AccountID]memberRecord{},
 		groups:  map[storage.AccountID][]storage.Membership{},
+		service: map[string]storage.AccountID{},
 	}
 	ctx := context.Background()
 	if err := d.prepare(ctx); err != nil {
@@ -155,7 +158,36 @@ func (d *Directory) setAccount(rec accountRecord) error {
 	}
 	d.list(e)
 	d.byID[rec.ID], d.byName[e.key] = e, e
+	if e.Sort == Service {
+		d.service[a.domain] = e.ID
+	}
+	d.tell()
 	return nil
+}
+
+// tell notes that tables changed.
+func (d *Directory) tell() {
+	select {
+	case d.news <- struct{}{}:
+	default:
+	}
+}
+
+// Changes has a value when accounts changed since one was last taken: one reader may follow them.
+func (d *Directory) Changes() <-chan struct{} { return d.news }
+
+// ServiceOf returns the Service account of a domain; storage.NotFound.
+func (d *Directory) ServiceOf(domain string) (*Account, error) {
+	key, err := canonicalDomain(domain)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if e := d.byID[d.service[key]]; e != nil {
+		return &e.Account, nil
+	}
+	return nil, fmt.Errorf("service account of %q: %w", domain, storage.NotFound)
 }
 
 // list sets Addresses from owned.

@@ -110,11 +110,18 @@ func (d *Directory) changeMember(ctx context.Context, group, member storage.Acco
 }
 
 // Memberships tells the groups of an account and what it may do there; see
-// storage.SetMemberships. It costs a look-up. The list is not to be changed.
+// storage.SetMemberships. What the Service account of its domain has, each reads. It costs a look-up. The list is not to be changed.
 func (d *Directory) Memberships(member storage.AccountID) []storage.Membership {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.groups[member]
+	list := d.groups[member]
+	if e := d.byID[member]; e != nil && len(d.service) > 0 {
+		id, ok := d.service[e.key[strings.LastIndexByte(e.key, '@')+1:]]
+		if ok && id != member {
+			list = append(slices.Clip(list), storage.Membership{Group: id, Rights: storage.ReadOnly})
+		}
+	}
+	return list
 }
 
 // Members returns the members of a group by name.

@@ -95,6 +95,9 @@ func (r *resolution) oldest() {
 		return n
 	}
 	for _, e := range r.d.byName {
+		if e.Sort == Service {
+			continue
+		}
 		if best == nil || rank(e) < rank(best) {
 			best = e
 		}
@@ -108,7 +111,9 @@ const postmasterAt = "postmaster@"
 
 // enter follows a to its account or the targets of its alias, when it has one.
 func (r *resolution) enter(a address, detail string, depth int) bool {
-	if e := r.d.byName[a.key]; e != nil {
+	if e := r.d.byName[a.key]; e != nil && e.Sort == Service {
+		return false
+	} else if e != nil {
 		r.add(Recipient{Account: &e.Account, Address: e.Name, Detail: detail})
 		return true
 	}

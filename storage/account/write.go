@@ -265,6 +265,10 @@ func (d *Directory) Delete(ctx context.Context, id storage.AccountID) error {
 	defer d.mu.Unlock()
 	delete(d.byID, id)
 	delete(d.byName, e.key)
+	if domain := e.key[strings.LastIndexByte(e.key, '@')+1:]; d.service[domain] == id {
+		delete(d.service, domain)
+	}
+	d.tell()
 	for _, p := range pairs {
 		d.setMember(p[0], p[1], nil)
 	}
@@ -345,6 +349,7 @@ func put(t kv.Txn, aliases map[string]*aliasRecord, domains map[string]*domainRe
 }
 
 func (d *Directory) apply(aliases map[string]*aliasRecord, domains map[string]*domainRecord) {
+	defer d.tell()
 	for k, rec := range aliases {
 		if old := d.aliases[k]; old != nil {
 			delete(d.aliases, k)
