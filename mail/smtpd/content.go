@@ -31,9 +31,9 @@ func (s *session) begin() (*content, error) {
 	host := s.server.cfg.Hostname
 	switch s.server.dialect {
 	case Submission:
-		c.to = &header{to: m, edit: func(h []byte) []byte { return complete(h, host, m.Envelope().Time) }}
+		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return s.submitted(h, host, m.Envelope().Time) }}
 	case SMTP:
-		c.to = &header{to: m, edit: func(h []byte) []byte { return authres.Strip(h, host) }}
+		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return authres.Strip(h, host), nil }}
 	}
 	return c, nil
 }
@@ -144,6 +144,8 @@ func (s *session) unfit(err error) reply {
 	switch {
 	case errors.Is(err, blob.TooLarge):
 		return tooBig
+	case errors.As(err, new(*badHeader)):
+		return s.badHeader(err)
 	case errors.Is(err, errHeader):
 		return reply{code: 552, status: "5.3.4", text: "Header is larger than the limit"}
 	}

@@ -16,9 +16,9 @@ const maxHeader = 512 << 10
 // whole and edit has had it. Everything behind it goes through as it comes.
 type header struct {
 	to   io.Writer
-	edit func(header []byte) []byte // with the empty line that ends it, if there is one
-	held []byte                     // the header so far
-	seen int                        // of held, what has no end of header in it
+	edit func(header []byte) ([]byte, error) // with the empty line that ends it, if there is one
+	held []byte                              // the header so far
+	seen int                                 // of held, what has no end of header in it
 	done bool
 }
 
@@ -61,11 +61,15 @@ func (h *header) end() error {
 // flush writes the header, the first n bytes of what is held, and the rest behind it.
 func (h *header) flush(n int) error {
 	h.done = true
-	out, rest := h.edit(h.held[:n:n]), h.held[n:]
+	rest := h.held[n:]
+	out, err := h.edit(h.held[:n:n])
 	h.held = nil
+	if err != nil {
+		return err
+	}
 	if _, err := h.to.Write(out); err != nil {
 		return err
 	}
-	_, err := h.to.Write(rest)
+	_, err = h.to.Write(rest)
 	return err
 }

@@ -24,7 +24,8 @@ type transaction struct {
 	dsn        delivery.EnvelopeDSN
 	rcpt       delivery.RouteDSN // of the RCPT under way
 	requireTLS bool
-	domains    []string // of the recipients, each once
+	hold       time.Time // not to be sent before (RFC 4865); the zero Time: at once
+	domains    []string  // of the recipients, each once
 }
 
 // mail handles MAIL, RFC 5321 §4.1.1.2.
@@ -80,7 +81,7 @@ func (s *session) params(tx *transaction, params []param, known map[string]func(
 
 // maySend tells whether who has logged in may use that address (RFC 6409 §6.1).
 func (s *session) maySend(from Address) reply {
-	ok, err := s.server.delivery.Owns(s.c.Context(), s.login, from.String())
+	ok, _, err := s.server.delivery.MaySend(s.c.Context(), s.login, from.String())
 	switch {
 	case err != nil:
 		return s.failure(err)
@@ -119,7 +120,11 @@ func (s *session) rcpt(args string) reply {
 	if m := s.server.cfg.MaxDomains; m > 0 && !known && len(s.tx.domains) >= m {
 		return reply{code: 452, status: "4.5.3", text: "Too many recipient domains"} // RFC 9422 §4.3
 	}
-	route, err := s.server.delivery.Route(s.c.Context(), to.String(), s.tx.size)
+	find := s.server.delivery.Route
+	if s.server.dialect == Submission {
+		find = s.server.delivery.RouteOut
+	}
+	route, err := find(s.c.Context(), to.String(), s.tx.size)
 	if err != nil {
 		return s.noRoute(to, err)
 	}
@@ -152,7 +157,10 @@ func (s *session) envelope() *delivery.Envelope {
 	e := &delivery.Envelope{
 		From: s.tx.from.String(), Routes: s.tx.routes,
 		ID: rand.Text()[:13], Helo: s.helo, Remote: s.c.Remote(), Protocol: s.protocol(), Time: time.Now(),
-		Whole: s.server.dialect != LMTP, DSN: s.tx.dsn, RequireTLS: s.tx.requireTLS,
+		Whole: s.server.dialect != LMTP, UTF8: s.tx.utf8, DSN: s.tx.dsn, RequireTLS: s.tx.requireTLS,
+	}
+	if s.login != nil {
+		e.Submit = &delivery.Submission{Account: s.login.ID, Hold: s.tx.hold}
 	}
 	if t := s.c.TLS(); t != nil {
 		e.Cipher = tls.CipherSuiteName(t.CipherSuite)

@@ -7,6 +7,7 @@ import (
 
 	"atrium/mail/auth"
 	"atrium/mail/delivery"
+	"atrium/mail/queue"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/blob"
@@ -80,6 +81,7 @@ var failures = []struct {
 	{delivery.Loop, reply{code: 554, status: "5.4.6", text: "Too many Received lines, the message is in a loop"}},
 	{blob.TooLarge, tooBig},
 	{storage.TooLarge, tooBig},
+	{queue.TooMany, reply{code: 450, status: "4.7.1", text: "You have sent to as many recipients as an account may in a day, try again later"}},
 	{storage.NotFound, reply{code: 550, status: "5.1.1", text: "No such user here"}},
 	{storage.Invalid, reply{code: 553, status: "5.1.3", text: "Bad recipient address"}},
 	{context.Canceled, reply{code: 421, status: "4.3.2", text: "Shutting down, try again later"}},

@@ -12,8 +12,10 @@ import (
 // fixed feeds a message in pieces through a header and returns what comes out.
 func fixed(t testing.TB, in string, size int) (string, error) {
 	var out bytes.Buffer
-	h := &header{to: &out, edit: func(h []byte) []byte {
-		return complete(h, "mx.example.org", time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC))
+	h := &header{to: &out, edit: func(h []byte) ([]byte, error) {
+		var f fields
+		f.read(h)
+		return f.complete("", "", "mx.example.org", time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)), nil
 	}}
 	for p := []byte(in); len(p) > 0; {
 		n := min(size, len(p))
