@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"atrium/calendar/feed"
+	"atrium/contacts/directory"
 	"atrium/dav"
 	"atrium/dav/caldav"
 	"atrium/dav/carddav"
@@ -64,6 +65,7 @@ type Config struct {
 	CalDAV    caldav.Config  `toml:"caldav"`
 	CardDAV   carddav.Config `toml:"carddav"`
 	Feed      feed.Config
+	Directory directory.Config
 }
 
 // Listen says where each protocol listens: "host:port", ":port" for all
@@ -121,6 +123,7 @@ func Default() Config {
 		CalDAV:    caldav.DefaultConfig(),
 		CardDAV:   carddav.DefaultConfig(),
 		Feed:      feed.DefaultConfig(),
+		Directory: directory.DefaultConfig(),
 	}
 	return c
 }

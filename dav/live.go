@@ -8,6 +8,7 @@ import (
 
 	"atrium/dav/elem"
 	"atrium/storage"
+	"atrium/storage/account"
 )
 
 // webdav is RFC 4918 with RFC 3253's REPORT and RFC 5397.
@@ -21,7 +22,7 @@ var webdav = Module{
 	},
 	Properties: []Property{
 		{Name: elem.N("D:resourcetype"), On: Everything, All: true, Get: getResourceType},
-		{Name: elem.N("D:displayname"), On: Home | Collection | Principal, All: true, Get: getDisplayName, Set: Store, Remove: Unstore, Own: true},
+		{Name: elem.N("D:displayname"), On: Home | Collection | Principal | Proxy, All: true, Get: getDisplayName, Set: Store, Remove: Unstore, Own: true},
 		{Name: elem.N("D:getetag"), On: Member, All: true, Get: getETag},
 		{Name: elem.N("D:getcontenttype"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
 			w.Text(r.Entry.Type)
@@ -92,7 +93,7 @@ func getETag(_ *Ask, r *Resource, w *elem.Writer) error {
 
 func getDisplayName(a *Ask, r *Resource, w *elem.Writer) error {
 	raw, err := a.Stored(r, elem.N("D:displayname"))
-	if r.Mount && !r.own[elem.Key(raw.Name)] {
+	if r.Mount && r.Owner.Sort != account.Service && !r.own[elem.Key(raw.Name)] {
 		// Else there would be two of "Calendar" in one list.
 		defer func() {
 			w.Str(" (")

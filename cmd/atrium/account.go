@@ -260,6 +260,9 @@ var operations = map[string]operation{
 	}),
 	"domain list": op(func(h *house, ctx context.Context, _ struct{}) (any, error) { return h.dir.Domains(ctx) }),
 	"domain delete": op(func(h *house, ctx context.Context, d account.Domain) (any, error) {
+		if err := h.directories().Leave(ctx, d.Name); err != nil {
+			return nil, err
+		}
 		return nil, h.dir.DeleteDomain(ctx, d.Name)
 	}),
 	"group add":           op(addGroup),

@@ -53,7 +53,7 @@ func standards() []struct {
 		sasl = append(sasl, standard{s.Name, s.RFC})
 	}
 	var web []standard
-	modules := append(caldav.Modules(nil, caldav.DefaultConfig(), nil), carddav.Module(nil, carddav.DefaultConfig()))
+	modules := append(caldav.Modules(nil, caldav.DefaultConfig(), nil), carddav.Module(nil, carddav.DefaultConfig(), nil))
 	for _, s := range dav.Standards(modules...) {
 		web = append(web, standard{strings.Join(s.What, ", "), s.RFC})
 	}

@@ -14,9 +14,10 @@ import (
 func (s *server) newDAV() *dav.Server {
 	feeds := feed.New(s.store, s.cfg.Feed, s.log)
 	modules := caldav.Modules(s.store, s.cfg.CalDAV, feeds)
-	modules = append(modules, carddav.Module(s.store, s.cfg.CardDAV), files.Module(s.store, s.cfg.DAV.MaxFile))
+	modules = append(modules, carddav.Module(s.store, s.cfg.CardDAV, s.findDirectory), files.Module(s.store, s.cfg.DAV.MaxFile))
 	face := dav.New(s.cfg.DAV, s.store, s.dir, s.log, modules...)
 	s.background(feeds.Run)
+	s.background(s.directories().Run)
 	return face
 }
 

@@ -14,6 +14,7 @@ import (
 	"atrium/dav"
 	"atrium/dav/elem"
 	"atrium/storage"
+	"atrium/storage/account"
 	"atrium/storage/blob"
 )
 
@@ -36,25 +37,31 @@ func DefaultConfig() Config { return Config{MaxCard: int64(card.DefaultLimits().
 type face struct {
 	cfg   Config
 	store *storage.Store
+	tree  *dav.Tree
+	find  Finder
 }
+
+// Finder returns where the directory is that an account sees; storage.NotFound.
+type Finder func(context.Context, *account.Account) (owner storage.AccountID, id storage.CollectionID, err error)
 
 func (f *face) blobs() blob.Store { return f.store.Blobs() }
 
-// Module serves the address books of a store below /addressbooks/.
-func Module(store *storage.Store, cfg Config) dav.Module {
-	f := &face{cfg, store}
+// Module serves the address books of a store below /addressbooks/. find tells of directories; nil: there are none.
+func Module(store *storage.Store, cfg Config, find Finder) dav.Module {
+	f := &face{cfg: cfg, store: store, find: find}
 	const any = homeKind | bookKind | cardKind
+	f.tree = &dav.Tree{
+		Segment: "addressbooks", Schema: contacts.Schema.Code, HomeSet: elem.N("CR:addressbook-home-set"), MaxSize: cfg.MaxCard,
+		Home:       &dav.Kind{Name: "address book home", Bits: dav.Home | dav.Synced | homeKind, Types: elem.Names("D:collection")},
+		Collection: &dav.Kind{Name: "address book", Bits: dav.Collection | dav.Synced | bookKind, Types: elem.Names("D:collection", "CR:addressbook")},
+		Member:     &dav.Kind{Name: "card", Bits: dav.Member | cardKind},
+		Ensure:     func(tx *storage.Tx) error { return contacts.EnsureDefaults(tx, dav.Label) },
+		Make:       makeBook, ByName: byName, Entries: entries, Changes: changes,
+		Bodies: contacts.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyCard, Move: moveCard, Wrap: wrap,
+	}
 	return dav.Module{
 		RFC: "6352", Features: []string{"addressbook"}, WellKnown: []string{"carddav"},
-		Trees: []*dav.Tree{{
-			Segment: "addressbooks", Schema: contacts.Schema.Code, HomeSet: elem.N("CR:addressbook-home-set"), MaxSize: cfg.MaxCard,
-			Home:       &dav.Kind{Name: "address book home", Bits: dav.Home | dav.Synced | homeKind, Types: elem.Names("D:collection")},
-			Collection: &dav.Kind{Name: "address book", Bits: dav.Collection | dav.Synced | bookKind, Types: elem.Names("D:collection", "CR:addressbook")},
-			Member:     &dav.Kind{Name: "card", Bits: dav.Member | cardKind},
-			Ensure:     func(tx *storage.Tx) error { return contacts.EnsureDefaults(tx, dav.Label) },
-			Make:       makeBook, ByName: byName, Entries: entries, Changes: changes,
-			Bodies: contacts.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyCard, Move: moveCard, Wrap: wrap,
-		}},
+		Trees: []*dav.Tree{f.tree},
 		Reports: []dav.Report{
 			{Name: elem.N("CR:addressbook-query"), On: any, Run: f.query},
 			{Name: elem.N("CR:addressbook-multiget"), On: any, Run: func(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {

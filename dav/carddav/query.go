@@ -1,6 +1,7 @@
 package carddav
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -29,6 +30,7 @@ func (f *face) properties() []dav.Property {
 		}},
 		{Name: elem.N("CR:max-resource-size"), On: anyBook, Get: f.getMaxSize},
 		{Name: elem.N("CR:max-image-size"), On: anyBook, Get: f.getMaxSize},
+		{Name: elem.N("CR:directory-gateway"), On: dav.Principal | homeKind, Get: f.getGateway},
 		{Name: elem.N("CR:address-data"), On: cardKind, Report: true, Arg: readSelection, Get: f.getData},
 	}
 }
@@ -36,6 +38,22 @@ func (f *face) properties() []dav.Property {
 func (f *face) getMaxSize(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
 	w.Int(f.cfg.MaxCard)
 	return nil
+}
+
+// getGateway names the directory of the actor's domain, for clients to search by addressbook-query
+// (draft-daboo-carddav-directory-gateway §5).
+func (f *face) getGateway(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
+	if f.find == nil || r.Owner == nil || r.Owner.ID != a.Actor.ID {
+		return dav.Absent()
+	}
+	owner, id, err := f.find(a.Context(), a.Actor)
+	if errors.Is(err, storage.NotFound) {
+		return dav.Absent()
+	}
+	if err == nil {
+		w.Href(f.tree.MountPath(a.Actor, owner, id))
+	}
+	return err
 }
 
 // selection is CARDDAV:address-data in a request: the properties that are wanted (RFC 6352 §10.4).

@@ -9,6 +9,7 @@ import (
 
 	"atrium/calendar"
 	"atrium/contacts"
+	"atrium/contacts/directory"
 	"atrium/dav"
 	"atrium/dav/caldav"
 	"atrium/dav/carddav"
@@ -52,11 +53,15 @@ func New(t testing.TB, change ...func(*dav.Config)) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	store.SetMemberships(people.Memberships)
 	c := dav.DefaultConfig()
 	for _, f := range change {
 		f(&c)
 	}
-	modules := append(caldav.Modules(store, caldav.DefaultConfig(), nil), carddav.Module(store, carddav.DefaultConfig()), files.Module(store, c.MaxFile))
+	find := func(ctx context.Context, a *account.Account) (storage.AccountID, storage.CollectionID, error) {
+		return directory.Find(ctx, store, people, a)
+	}
+	modules := append(caldav.Modules(store, caldav.DefaultConfig(), nil), carddav.Module(store, carddav.DefaultConfig(), find), files.Module(store, c.MaxFile))
 	s := &Server{DAV: dav.New(c, store, people, log, modules...), Store: store, People: people}
 	s.Server = httptest.NewServer(s.DAV)
 	t.Cleanup(s.Close)

@@ -28,7 +28,7 @@ func (d *Directory) Resolve(ctx context.Context, address string) ([]Recipient, e
 	if d.domains[a.domain] == nil {
 		return nil, fmt.Errorf("address %q: %w", address, NotLocal)
 	}
-	if e := d.byName[a.key]; e != nil { // nearly always
+	if e := d.byName[a.key]; e != nil && e.Sort != Service { // nearly always
 		return []Recipient{{Account: &e.Account, Address: e.Name}}, nil
 	}
 	r := resolution{d: d}
