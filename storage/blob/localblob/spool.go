@@ -229,7 +229,8 @@ func (sp *spool) Release() {
 
 // file files a Spool's body unless the store has it already, and pins it.
 func (s *Store) file(ctx context.Context, ref blob.Ref, sp *spool) (err error) {
-	if err := s.claim(ctx, ref.Hash); err != nil {
+	may, err := s.claim(ctx, ref.Hash)
+	if err != nil {
 		return err
 	}
 	defer func() {
@@ -239,13 +240,15 @@ func (s *Store) file(ctx context.Context, ref blob.Ref, sp *spool) (err error) {
 		sp.pinned = err == nil
 		s.disclaim(ref.Hash)
 	}()
-	_, err = s.find(ctx, ref.Hash)
-	if err == nil {
-		s.young(ref.Hash)
-		return nil
-	}
-	if !errors.Is(err, blob.NotFound) {
-		return err
+	if may {
+		_, err = s.find(ctx, ref.Hash)
+		if err == nil {
+			s.young(ref.Hash)
+			return nil
+		}
+		if !errors.Is(err, blob.NotFound) {
+			return err
+		}
 	}
 	loc := location{size: ref.Size, large: ref.Size > s.cfg.Large}
 	if loc.large {
@@ -259,6 +262,7 @@ func (s *Store) file(ctx context.Context, ref blob.Ref, sp *spool) (err error) {
 	}
 	s.mu.Lock()
 	s.pending[ref.Hash] = loc
+	s.known.add(ref.Hash)
 	s.mark()
 	s.mu.Unlock()
 	s.index.Attach(bodyKey(ref.Hash), loc.encode(), func() {
@@ -269,8 +273,9 @@ func (s *Store) file(ctx context.Context, ref blob.Ref, sp *spool) (err error) {
 	return nil
 }
 
-// claim pins a hash and makes it busy, after whoever has it busy now.
-func (s *Store) claim(ctx context.Context, h blob.Hash) error {
+// claim pins a hash and makes it busy, after whoever has it busy now. It tells whether the
+// store may have the body.
+func (s *Store) claim(ctx context.Context, h blob.Hash) (may bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -285,12 +290,12 @@ func (s *Store) claim(ctx context.Context, h blob.Hash) error {
 		}
 		s.mu.Lock()
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 	}
 	s.busy[h] = make(chan struct{})
 	s.pins[h]++
-	return nil
+	return s.known.may(h), nil
 }
 
 func (s *Store) disclaim(hashes ...blob.Hash) {

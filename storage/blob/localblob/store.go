@@ -82,6 +82,7 @@ type Store struct {
 	busy    map[blob.Hash]chan struct{} // closed when it is not any more
 	again   [2]map[blob.Hash]struct{}   // committed although they were there: in this Grace, in the one before
 	turned  time.Time                   // when this Grace began
+	known   known
 	marks   []mark
 
 	inMemory atomic.Int64 // bytes of chunks that Spools hold
@@ -152,10 +153,13 @@ func (s *Store) startCount() {
 		err := s.index.View(s.ctx, func(r kv.Reader) error {
 			close(begun)
 			for key, value := range r.Scan(kv.Prefix([]byte{keyBody})) {
-				_, loc, err := parseEntry(key, value)
+				h, loc, err := parseEntry(key, value)
 				if err != nil {
 					return err
 				}
+				s.mu.Lock()
+				s.known.add(h)
+				s.mu.Unlock()
 				if !loc.large {
 					s.journal.Hold(loc.at.Segment, journal.BodySize(loc.size))
 				}
@@ -165,6 +169,9 @@ func (s *Store) startCount() {
 		switch {
 		case err == nil:
 			s.journal.Counted()
+			s.mu.Lock()
+			s.known.whole = true
+			s.mu.Unlock()
 		case s.ctx.Err() == nil:
 			s.log.Error("blobs: cannot count the bodies, no segment will be removed", "err", err)
 			select {
