@@ -21,6 +21,7 @@ type Error struct {
 	Status    int
 	Condition xml.Name // "": no precondition has a name for it
 	Href      string   // put into the condition's element, percent-encoded
+	Inner     []byte   // put into it, as XML with the usual prefixes, instead of Href
 	Text      string   // for people, when there is no Condition
 	Header    http.Header
 	Err       error // what it comes from, for the log
@@ -137,8 +138,18 @@ func (e *Error) write(w http.ResponseWriter, head bool) {
 	if e.Condition.Local != "" {
 		h.Set("Content-Type", xmlType)
 		var x elem.Writer
-		x.Str(xmlHead + `<D:error xmlns:D="DAV:"`)
-		x.ErrorBody(e.Condition, e.Href)
+		x.Str(xmlHead)
+		if e.Inner != nil {
+			tag := elem.TagOf(e.Condition)
+			x.Str("<D:error")
+			x.Declare()
+			x.Str("><" + tag.Start + ">")
+			x.Raw(e.Inner)
+			x.Str("</" + tag.End + "></D:error>")
+		} else {
+			x.Str(`<D:error xmlns:D="DAV:"`)
+			x.ErrorBody(e.Condition, e.Href)
+		}
 		body = x.Bytes()
 	} else {
 		h.Set("Content-Type", "text/plain; charset=utf-8")

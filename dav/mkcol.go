@@ -245,6 +245,9 @@ func (rq *Request) make(tx *storage.Tx, types []xml.Name, updates []update) ([]r
 	if err != nil {
 		return nil, err
 	}
+	if err := rq.Server.delegateNew(tx, t.Tree, c.ID); err != nil {
+		return nil, err
+	}
 	r := &Resource{Kind: t.Tree.Collection, Path: t.path(len(t.Rest), true), Tree: t.Tree, Owner: t.Owner,
 		Collection: c, Rights: storage.AllRights}
 	left := make([]update, 0, len(m.Props))

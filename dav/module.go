@@ -23,6 +23,7 @@ const (
 	Collection                   // a calendar, an address book, a folder
 	Member                       // an object in a Collection
 	Synced                       // a Home or Collection that sync-collection works on, RFC 6578
+	Proxy                        // a principal below one, that stands for those who act for it
 
 	// Domain is the first bit that a Tree may take for a kind of its own.
 	Domain Kinds = 1 << 8
@@ -116,9 +117,12 @@ type Report struct {
 // Privilege is a privilege of RFC 3744 §3 with the right that it is.
 type Privilege struct {
 	Name   xml.Name
-	In     xml.Name // the aggregate that contains it; "" only for DAV:all
-	Rights storage.Rights
-	Text   string // description
+	In     xml.Name       // the aggregate that contains it; "" only for DAV:all
+	Rights storage.Rights // who has all of these has it
+	Grants storage.Rights // what granting it gives beside them
+	Text   string         // description
+
+	Abstract bool // it is granted with the aggregate that contains it only
 }
 
 // registry is the modules put together.

@@ -60,6 +60,8 @@ func (rq *Request) target(escaped string) (*Target, error) {
 	if principal {
 		if len(t.Rest) == 0 {
 			t.Kind = &principalKind
+		} else if len(t.Rest) == 1 {
+			t.Kind = proxyKinds[t.Rest[0]]
 		}
 		return t, nil
 	}

@@ -114,7 +114,8 @@ type Listing struct {
 	w      http.ResponseWriter
 	missed []int // reused: items of a plan that are absent
 	denied []int
-	later  []Resource // found, to be written when the client has taken what came before
+	only   func(*Resource) bool // which resources to tell of; nil: all
+	later  []Resource           // found, to be written when the client has taken what came before
 }
 
 // listing begins a 207 answer. Nothing leaves before Flush or Finish.
@@ -200,6 +201,9 @@ func (l *Listing) Finish() error {
 
 // Resource writes a resource's response. Its error is a failure of the store.
 func (l *Listing) Resource(v *storage.View, r *Resource) error {
+	if l.only != nil && !l.only(r) {
+		return nil
+	}
 	if r.Mount && v.Account() != r.Owner.ID {
 		return l.rq.view(r.Owner.ID, func(v *storage.View) error { return l.Resource(v, r) })
 	}

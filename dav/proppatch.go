@@ -195,7 +195,7 @@ func proppatch(rq *Request, w http.ResponseWriter) error {
 
 // update runs fn in a transaction on the account of the request's target.
 func (rq *Request) update(fn func(*storage.Tx) error) error {
-	return rq.Server.store.Update(rq.Context(), rq.Target.account(rq), fn)
+	return rq.quietly(rq.Target.account(rq), fn)
 }
 
 // guard checks the request's preconditions on a resource, e being its member or nil.
@@ -203,7 +203,7 @@ func (rq *Request) guard(v *storage.View, c *conditions, r *Resource, e *Entry) 
 	if c.none() {
 		return nil
 	}
-	if r != nil && e == nil && r.Kind.Is(Collection|Home|Principal|Place|Root) {
+	if r != nil && e == nil && r.Kind.Is(Collection|Home|Principal|Proxy|Place|Root) {
 		// Collections have no ETag here: only "*" says something of them.
 		e = &Entry{}
 	}

@@ -28,6 +28,7 @@ type Resource struct {
 	Collection *storage.Collection // the collection, or the member's
 	Entry      *Entry              // of a member
 	Rights     storage.Rights      // what the actor may do with the collection or member
+	Proxy      proxyKind           // of a principal that stands for who acts for its Owner; see proxies.go
 	Mount      bool                // it is seen in the actor's home, though it is another's
 
 	Loaded any // what a report has read of it already, for its own properties: []byte is its octets
@@ -102,6 +103,10 @@ func (rq *Request) locatePlace(t *Target) (*Resource, error) {
 	case &principalKind:
 		if t.Owner != nil && rq.knows(t.Owner) {
 			return rq.principal(t.Owner, t.home), nil
+		}
+	case &readProxyKind, &writeProxyKind:
+		if t.Owner != nil && rq.knows(t.Owner) {
+			return rq.proxy(t), nil
 		}
 	}
 	return nil, errNowhere
@@ -221,7 +226,26 @@ func (r *Resource) need(rights storage.Rights) error {
 	if r.Rights.Has(rights) {
 		return nil
 	}
-	return &Error{Status: 403, Condition: elem.N("D:need-privileges"), Href: "", Err: storage.Forbidden}
+	var w elem.Writer
+	for _, n := range needed {
+		if rights.Has(n.right) && !r.Rights.Has(n.right) {
+			w.Str("<D:resource>")
+			w.Href(r.Path)
+			w.Str("<D:privilege><" + n.privilege + "/></D:privilege></D:resource>")
+		}
+	}
+	return &Error{Status: 403, Condition: elem.N("D:need-privileges"), Inner: w.Bytes(), Err: storage.Forbidden}
+}
+
+// needed are the privileges that rights are, in DAV:need-privileges (RFC 3744 §7.1.1).
+var needed = []struct {
+	right     storage.Rights
+	privilege string
+}{
+	{storage.Read, "D:read"}, {storage.FreeBusy, "C:read-free-busy"}, {storage.Lookup, "D:read-current-user-privilege-set"},
+	{storage.Write, "D:write-content"}, {storage.Properties, "D:write-properties"},
+	{storage.Insert, "D:bind"}, {storage.Create, "D:bind"}, {storage.Delete, "D:unbind"}, {storage.Remove, "D:unbind"},
+	{storage.Administer, "D:write-acl"},
 }
 
 // member is the path of a member of a collection.

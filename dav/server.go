@@ -24,6 +24,7 @@ type Server struct {
 	log    *slog.Logger
 	*registry
 	ready readySet
+	quiet func(a storage.AccountID, modseq uint64, whom string) // see OnQuiet
 }
 
 // New returns the face with its own modules (WebDAV, principals, sync) and those
@@ -37,7 +38,7 @@ func New(cfg Config, store *storage.Store, people *account.Directory, log *slog.
 
 // modules are the server's own.
 func (s *Server) modules() []Module {
-	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, syncCollection, quota, calendarServer}
+	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, versioning, delegation, syncCollection, quota, calendarServer}
 }
 
 // Store returns the store, for modules.
