@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -46,6 +47,14 @@ func (p *Prepared) Size() int64 { return p.ref.Size }
 // Ref is the message's body, which is filed. It stays at least until Release.
 func (p *Prepared) Ref() blob.Ref { return p.ref }
 
+// With returns the same message with one facet more, for the accounts that it is put into
+// under that. It ends with p.
+func (p *Prepared) With(facet byte, value []byte) *Prepared {
+	c := &Prepared{ref: p.ref, facets: maps.Clone(p.facets)}
+	c.facets[facet] = value
+	return c
+}
+
 // Index is the message's index record.
 func (p *Prepared) Index() (message.Index, error) { return message.OpenIndex(p.facets[IndexFacet]) }
 
@@ -85,6 +94,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 		return nil, err
 	}
 	var out Appended
+	var uses uint64
 	err = a.update(ctx, func(tx *storage.Tx) error {
 		in, err := a.intake(tx, id)
 		if err != nil {
@@ -110,12 +120,14 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 			}
 			out.UIDs = addUID(out.UIDs, uid)
 		}
+		uses = in.set.uses
 		out.Modseq, err = tx.Next()
 		return errors.Join(err, in.close(tx))
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.store.learn(a.owner, uses)
 	return &out, nil
 }
 

@@ -79,6 +79,9 @@ func (a *Account) transfer(ctx context.Context, id ID, uids imap.UIDSet, dst *Ac
 		}
 		return err
 	})
+	if len(out.To) > 0 {
+		a.learnMove(ctx, id, dst, to)
+	}
 	return out, err
 }
 

@@ -116,6 +116,9 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 		}
 		return nil
 	})
+	if out.Modseq != 0 && JunkFlag(change.Flags) != 0 {
+		a.store.learn(a.owner, junkUses)
+	}
 	return out, err
 }
 

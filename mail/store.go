@@ -70,6 +70,7 @@ type Store struct {
 	cfg     Config
 	log     *slog.Logger
 	unseen  unseen
+	learner func(owner storage.AccountID) // see OnLearn
 	seen    seenStates
 	crew    crew
 }
