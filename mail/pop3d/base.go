@@ -22,7 +22,7 @@ var base = extension{name: "POP3", rfc: "1939", commands: []command{
 }}
 
 // left is the number of messages that are not marked as deleted, and their bytes.
-func (d *drop) left() (int, int64) { return d.snap.Len() - len(d.deleted), d.snap.Size - d.gone }
+func (d *drop) left() (int, int64) { return d.len() - len(d.deleted), d.size - d.gone }
 
 // doStat answers from the mailbox's head alone (RFC 1939 §5).
 func (s *session) doStat([]string) error {
@@ -38,7 +38,7 @@ func (s *session) doList(args []string) error {
 			s.text(noMessage)
 			return nil
 		}
-		m := s.drop.snap.At(pos)
+		m := s.drop.at(pos)
 		s.text("+OK ", strconv.Itoa(pos+1), " ", strconv.FormatInt(m.Size, 10))
 		return nil
 	}
@@ -50,7 +50,7 @@ func (s *session) doList(args []string) error {
 // list writes a line for each message that is not marked as deleted: its number and
 // what format appends.
 func (s *session) list(format func([]byte, *mail.Message) []byte) error {
-	for pos, m := range s.drop.snap.Messages(0, s.drop.snap.Len()) {
+	for pos, m := range s.drop.messages() {
 		if len(s.drop.deleted) > 0 && s.drop.deleted[pos] {
 			continue
 		}
@@ -77,7 +77,7 @@ func (s *session) doDele(args []string) error {
 		d.deleted = map[int]bool{}
 	}
 	d.deleted[pos] = true
-	m := d.snap.At(pos)
+	m := d.at(pos)
 	d.gone += m.Size
 	s.text("+OK Message will be deleted")
 	return nil
@@ -90,7 +90,7 @@ func (s *session) doNoop([]string) error {
 
 func (s *session) doRset([]string) error {
 	s.drop.deleted, s.drop.gone = nil, 0
-	s.text("+OK ", strconv.Itoa(s.drop.snap.Len()), " messages")
+	s.text("+OK ", strconv.Itoa(s.drop.len()), " messages")
 	return nil
 }
 
@@ -106,7 +106,7 @@ func (s *session) doQuit([]string) error {
 	d := s.drop
 	var err error
 	if len(d.deleted) > 0 {
-		_, err = d.box.Remove(s.c.Context(), d.key.id, d.uids())
+		err = s.delete()
 	}
 	s.unlockDrop()
 	if err != nil {
@@ -120,7 +120,7 @@ func (s *session) doQuit([]string) error {
 
 // uids are those of the messages that are marked as deleted.
 func (d *drop) uids() (set imap.UIDSet) {
-	for pos, m := range d.snap.Messages(0, d.snap.Len()) {
+	for pos, m := range d.messages() {
 		if d.deleted[pos] {
 			set = appendUID(set, m.UID)
 		}
@@ -137,15 +137,33 @@ func appendUID(set imap.UIDSet, uid imap.UID) imap.UIDSet {
 	return append(set, imap.UIDRange{Start: uid, Stop: uid})
 }
 
-// markSeen keeps that messages were fetched, when the policy says so: also after
-// a connection that was lost, for the client has them.
-func (s *session) markSeen() {
+// delete removes what was marked, or hides it where the policy keeps it.
+func (s *session) delete() (err error) {
+	d := s.drop
+	if d.policy.Keep == mail.PopDelete {
+		_, err = d.box.Remove(s.c.Context(), d.key.id, d.uids())
+		return err
+	}
+	return d.box.PopNote(s.c.Context(), d.key.id, nil, d.uids(), time.Now())
+}
+
+// note keeps that messages were fetched, as the policy says: also after a connection
+// that was lost, for the client has them.
+func (s *session) note() {
 	d := s.drop
 	if len(d.fetched) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context()), time.Minute)
 	defer cancel()
+	if d.policy.Keep != mail.PopDelete {
+		if err := d.box.PopNote(ctx, d.key.id, d.fetched, nil, time.Now()); err != nil {
+			s.c.Log().Warn("fetched messages not noted", "error", err)
+		}
+	}
+	if !d.policy.Seen {
+		return
+	}
 	_, err := d.box.SetFlags(ctx, d.key.id, d.fetched, mail.FlagChange{Op: mail.AddFlags, Flags: []imap.Flag{imap.FlagSeen}})
 	if err != nil {
 		s.c.Log().Warn("fetched messages not marked as seen", "error", err)

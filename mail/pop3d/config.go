@@ -21,13 +21,9 @@ type Config struct {
 	BadCommands int           // commands in a row that are not understood, before the session ends
 	Name        string        // what the greeting says the server is
 
-	Policy Policy
-}
+	Sweep time.Duration // how often what was kept long enough is removed
 
-// Policy is what POP3 shows of an account and does to it.
-type Policy struct {
-	Mailbox string // the mailbox that is shown
-	Seen    bool   // a message that was fetched counts as \Seen on other devices
+	Policy mail.PopPolicy // of accounts that have none of their own
 }
 
 // DefaultConfig returns the defaults.
@@ -36,7 +32,7 @@ func DefaultConfig() Config {
 		Conn: conn.DefaultConfig(),
 		Idle: 10 * time.Minute, LoginTime: 3 * time.Minute, LoginTries: 5,
 		LockWait: 500 * time.Millisecond, BadCommands: 20, Name: "Atrium",
-		Policy: Policy{Mailbox: mail.Inbox},
+		Sweep: time.Hour, Policy: mail.DefaultPopPolicy(),
 	}
 }
 
@@ -58,8 +54,11 @@ func (c *Config) Validate() (err error) {
 	if c.BadCommands < 1 {
 		bad("bad_commands: %d, at least 1 is needed", c.BadCommands)
 	}
-	if c.Policy.Mailbox == "" {
-		bad("policy.mailbox: missing")
+	if c.Sweep < time.Minute {
+		bad("sweep: %v, at least 1m is needed", c.Sweep)
+	}
+	if e := c.Policy.Validate(); e != nil {
+		bad("policy: %w", e)
 	}
 	return errors.Join(err, c.Conn.Validate())
 }

@@ -12,9 +12,13 @@
 //
 // A drop has one session at a time; the lock ends with the connection, IMAP and deliveries
 // go on beside it. Nothing is removed before QUIT, and nothing at all when
-// the connection ends without one. Bodies are streamed: lines end in CRLF and
+// the connection ends without one. What QUIT does with deleted messages, and what
+// becomes of fetched ones, is the account's mail.PopPolicy: DELE removes, or only hides from POP3, and
+// Server.Sweep removes later what was fetched long enough ago. Bodies are streamed: lines end in CRLF and
 // dots are stuffed whatever was stored. STAT, LIST and UIDL look at rows alone. A
-// UIDL is made of the UID and the mailbox's UIDVALIDITY, which never come back.
+// UIDL is made of the UID and the mailbox's UIDVALIDITY, which never come back, or
+// is what another server gave the message before it moved here. Each answer is in the
+// tables of all languages (lang.go).
 //
 // Start reading at session.serve and extensions.
 package pop3d

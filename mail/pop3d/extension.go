@@ -30,15 +30,13 @@ type command struct {
 
 // extensions are all that the server speaks, in the order of CAPA.
 func extensions() []*extension {
-	return []*extension{&base, &top, &uidl, &capa, &codes, &authCodes, &pipelining, &expire, &loginDelay, &user, &sasl, &stls, &lang, &implementation}
+	return []*extension{&base, &top, &uidl, &capa, &codes, &authCodes, &pipelining, &expire, &loginDelay, &user, &sasl, &stls, &utf8Mode, &lang, &implementation}
 }
 
 var (
 	codes      = extension{name: "RESP-CODES", rfc: "2449", caps: always("RESP-CODES")}
 	authCodes  = extension{name: "AUTH-RESP-CODE", rfc: "3206", caps: always("AUTH-RESP-CODE")}
 	pipelining = extension{name: "PIPELINING", rfc: "2449", caps: always("PIPELINING")}
-	// Nothing is removed but what the client says (RFC 2449 §6.7).
-	expire = extension{name: "EXPIRE", rfc: "2449", caps: always("EXPIRE NEVER")}
 
 	// The server's name and version are told after the login alone (RFC 2449 §6.9).
 	implementation = extension{name: "IMPLEMENTATION", rfc: "2449", caps: func(s *session) []string {

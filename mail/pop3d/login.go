@@ -6,6 +6,7 @@ import (
 
 	"atrium/mail/auth"
 	"atrium/mail/conn"
+	"atrium/storage"
 	"atrium/storage/account"
 )
 
@@ -108,7 +109,16 @@ func (s *session) enter(acc *account.Account, err error) error {
 	if err := box.Ensure(ctx); err != nil {
 		return err
 	}
-	m, err := box.Mailbox(ctx, s.cfg.Policy.Mailbox)
+	policy, err := box.PopPolicy(ctx, s.cfg.Policy)
+	if err != nil {
+		return err
+	}
+	m, err := box.MailboxFor(ctx, policy.Mailbox, storage.Read)
+	if errors.Is(err, storage.NotFound) {
+		s.c.Claim("")
+		s.text("-ERR [SYS/PERM] The mailbox that POP3 is to show is not there")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -124,15 +134,16 @@ func (s *session) enter(acc *account.Account, err error) error {
 		s.text("-ERR [LOGIN-DELAY] At most one login in ", strconv.Itoa(int(s.cfg.LoginDelay.Seconds())), " seconds")
 		return nil
 	}
-	snap, err := box.Snapshot(ctx, m.ID)
+	snap, hidden, err := box.PopDrop(ctx, m.ID)
 	if err != nil {
 		s.unlock(key)
 		return err
 	}
 	s.c.AddLog("user", acc.Name)
 	s.who, s.state = acc, transaction
-	s.drop = &drop{key: key, locked: true, box: box, snap: snap}
-	s.text("+OK ", strconv.Itoa(snap.Len()), " messages (", strconv.FormatInt(snap.Size, 10), " octets)")
+	s.drop = &drop{key: key, policy: policy, locked: true, box: box, snap: snap}
+	s.drop.hide(hidden)
+	s.text("+OK ", strconv.Itoa(s.drop.len()), " messages (", strconv.FormatInt(s.drop.size, 10), " octets)")
 	return nil
 }
 
@@ -160,6 +171,10 @@ var stls = extension{
 func (s *session) doSTLS([]string) error {
 	if !s.c.CanStartTLS() {
 		s.text("-ERR TLS is not available")
+		return nil
+	}
+	if s.utf8 { // RFC 6856 §2.1
+		s.text("-ERR STLS comes before UTF8")
 		return nil
 	}
 	s.text("+OK Begin TLS")

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/emersion/go-imap/v2"
 )
 
 // RFC 1939 §6: only QUIT removes. What came meanwhile stays, what IMAP removed
@@ -186,16 +188,28 @@ func (broken) ReadAt([]byte, int64) (int, error) { return 0, iotest.ErrTimeout }
 
 // FuzzSession feeds bytes to a session in each state.
 func FuzzSession(f *testing.F) {
-	f.Add([]byte("USER anna\r\nPASS pass word\r\nLIST\r\nRETR 2\r\nTOP 1 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n"), true)
-	f.Add([]byte("AUTH SCRAM-SHA-256 biws\r\n\x00\r\nSTLS\r\nCAPA\r\nLANG x"), false)
-	f.Add([]byte("UIDL 1\r\nuidl\r\nstat 1\r\nLIST 99999999999999999999\r\nRETR +1\r\nTOP 1 0x1\r\n"), true)
+	f.Add([]byte("USER anna\r\nPASS pass word\r\nLIST\r\nRETR 2\r\nTOP 1 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n"), true, false)
+	f.Add([]byte("AUTH SCRAM-SHA-256 biws\r\n\x00\r\nSTLS\r\nCAPA\r\nLANG x\r\nLANG de-\r\nUTF8\r\n"), false, true)
+	f.Add([]byte("UIDL 1\r\nuidl\r\nstat 1\r\nLIST 99999999999999999999\r\nRETR +1\r\nTOP 1 0x1\r\n"), true, true)
+	f.Add([]byte("LANG de\r\nUIDL\r\nLIST\r\nLIST 3\r\nRETR 1\r\nCAPA\r\n"), true, true)
 	r := newRig(f)
 	r.fill(f, "anna", 1, three...)
 	cfg := DefaultConfig()
 	cfg.LockWait = time.Second
-	s, err := New(r.mail, r.auth, cfg, nil, r.log)
+	classic, err := New(r.mail, r.auth, cfg, nil, r.log)
 	must(f, err)
-	f.Fuzz(func(t *testing.T, in []byte, loggedIn bool) {
+	// With a message that is hidden, one that has another server's id, and a time.
+	box, id := r.box(f, "anna")
+	must(f, box.PopNote(f.Context(), id, nil, imap.UIDSet{{Start: 2, Stop: 2}}, time.Now()))
+	must(f, box.SetUIDLs(f.Context(), id, map[imap.UID]string{3: "old"}))
+	cfg.Policy.Keep, cfg.Policy.Seen = "30d", true
+	timed, err := New(r.mail, r.auth, cfg, nil, r.log)
+	must(f, err)
+	f.Fuzz(func(t *testing.T, in []byte, loggedIn, keep bool) {
+		s := classic
+		if keep {
+			s = timed
+		}
 		if bytes.Contains(bytes.ToUpper(in), []byte("QUIT")) {
 			in = bytes.ReplaceAll(bytes.ToUpper(in), []byte("DELE"), []byte("RETR")) // the next run needs the messages
 		}

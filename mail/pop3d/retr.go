@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 
+	"atrium/mail"
 	"atrium/storage/blob"
 )
 
@@ -31,7 +32,7 @@ func (s *session) doRetr(args []string) error {
 		s.text(noMessage)
 		return nil
 	}
-	m := s.drop.snap.At(pos)
+	m := s.drop.at(pos)
 	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, m)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (s *session) doRetr(args []string) error {
 		return &cutShort{err, false}
 	}
 	s.drop.count++
-	if s.cfg.Policy.Seen {
+	if p := &s.drop.policy; p.Seen || p.Keep != mail.PopDelete {
 		s.drop.fetched = appendUID(s.drop.fetched, m.UID)
 	}
 	return nil
@@ -64,7 +65,7 @@ func (s *session) doTop(args []string) error {
 		s.text("-ERR Not a number of lines")
 		return nil
 	}
-	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, s.drop.snap.At(pos))
+	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, s.drop.at(pos))
 	if err != nil {
 		return err
 	}

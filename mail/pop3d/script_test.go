@@ -154,10 +154,11 @@ func TestScripts(t *testing.T) {
 			S: RESP-CODES
 			S: AUTH-RESP-CODE
 			S: PIPELINING
-			S: EXPIRE NEVER
+			S: EXPIRE NEVER USER
 			S: USER
 			S: SASL SCRAM-SHA-256 PLAIN LOGIN
 			S: STLS
+			S: UTF8 USER
 			S: LANG
 			S: .
 			C: USER anna
@@ -174,6 +175,7 @@ func TestScripts(t *testing.T) {
 			S: EXPIRE NEVER
 			S: USER
 			S: SASL SCRAM-SHA-256 PLAIN LOGIN
+			S: UTF8 USER
 			S: LANG
 			S: IMPLEMENTATION Atrium
 			S: .`},
@@ -192,6 +194,7 @@ func TestScripts(t *testing.T) {
 			S: +OK Capabilities follow
 			S: ...
 			S: SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN
+			S: UTF8 USER
 			S: LANG
 			S: .
 			C: AUTH PLAIN AGFubmEAcGFzcyB3b3Jk
@@ -309,14 +312,51 @@ func TestScripts(t *testing.T) {
 			C: LANG
 			S: +OK Languages follow
 			S: en English
+			S: de Deutsch
 			S: i-default Default language
 			S: .
-			C: LANG EN-gb
-			S: +OK en The language is English
+			C: LANG xx
+			S: -ERR en No such language
+			C: LANG de-AT
+			S: +OK de Die Sprache ist Deutsch
+			C: LANG xx
+			S: -ERR de Diese Sprache gibt es nicht
+			C: USER anna
+			S: +OK Nun das Passwort
+			C: PASS pass word
+			S: +OK 3 Nachrichten (80 Oktette)
+			C: RETR 9
+			S: -ERR Diese Nachricht gibt es nicht
+			C: LIST
+			S: +OK 3 Nachrichten (80 Oktette)
+			S: 1 38
+			S: 2 42
+			S: 3 0
+			S: .
+			C: LANG i-default
+			S: +OK i-default The language is English
 			C: LANG *
 			S: +OK en The language is English
-			C: LANG xx
-			S: -ERR en No such language`},
+			C: NOOP
+			S: +OK`},
+		{"UTF8, RFC 6856 §2", `
+			S: +OK Atrium POP3 server ready
+			C: UTF8 now
+			S: -ERR Wrong number of arguments
+			C: UTF8
+			S: +OK UTF-8 from now on
+			C: STLS
+			S: -ERR STLS comes before UTF8
+			C: USER änna
+			S: +OK Now the password
+			C: PASS schön
+			S: -ERR [AUTH] Wrong name or password
+			C: USER anna
+			S: +OK Now the password
+			C: PASS pass word
+			S: +OK 3 messages (80 octets)
+			C: UTF8
+			S: -ERR Not in this state`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -335,7 +375,7 @@ func TestNoPlainText(t *testing.T) {
 		C: CAPA
 		S: +OK Capabilities follow
 		S: ...
-		S: EXPIRE NEVER
+		S: EXPIRE NEVER USER
 		S: SASL SCRAM-SHA-256
 		S: STLS
 		S: ...

@@ -24,6 +24,12 @@ type Server struct {
 	exts     []*extension
 	commands map[string]*command
 
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	begin  sync.Once
+
+	running sync.WaitGroup
+
 	mu     sync.Mutex
 	locks  map[dropKey]chan struct{} // closed when the lock is free again
 	logins map[storage.AccountID]time.Time
@@ -45,6 +51,7 @@ func New(store *mail.Store, authenticator *auth.Authenticator, cfg Config, tlsCo
 		store: store, auth: authenticator, cfg: cfg, log: log, exts: extensions(), commands: map[string]*command{},
 		locks: map[dropKey]chan struct{}{}, logins: map[storage.AccountID]time.Time{},
 	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, x := range s.exts {
 		for i := range x.commands {
 			cmd := &x.commands[i]
@@ -62,15 +69,24 @@ func New(store *mail.Store, authenticator *auth.Authenticator, cfg Config, tlsCo
 	return s, nil
 }
 
-// Serve accepts connections on l until Shutdown, see conn.Server.
-func (s *Server) Serve(l net.Listener, implicitTLS bool) error { return s.conns.Serve(l, implicitTLS) }
+// Serve accepts connections on l until Shutdown, see conn.Server. While any goes on, what accounts kept
+// long enough is removed.
+func (s *Server) Serve(l net.Listener, implicitTLS bool) error {
+	s.begin.Do(func() { s.running.Go(s.sweep) })
+	return s.conns.Serve(l, implicitTLS)
+}
 
 // ServeConn serves one connection and returns when it is over.
 func (s *Server) ServeConn(nc net.Conn, implicitTLS bool) { s.conns.ServeConn(nc, implicitTLS) }
 
 // Shutdown lets every session finish its command, see conn.Server. What was
 // marked as deleted without a QUIT stays.
-func (s *Server) Shutdown(ctx context.Context) error { return s.conns.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.cancel()
+	err := s.conns.Shutdown(ctx)
+	s.running.Wait()
+	return err
+}
 
 // End ends the sessions of a user, named as the account is, see conn.Server. It tells
 // how many they are.

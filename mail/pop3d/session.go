@@ -2,6 +2,7 @@ package pop3d
 
 import (
 	"errors"
+	"iter"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -29,6 +30,8 @@ type session struct {
 	tries int    // failed logins
 	bad   int    // commands in a row that were not understood
 	quit  bool
+	utf8  bool      // UTF8 was said
+	lang  *language // of the answers
 
 	who  *account.Account
 	drop *drop
@@ -37,19 +40,81 @@ type session struct {
 // drop is the mailbox as it was at login.
 type drop struct {
 	key     dropKey
+	policy  mail.PopPolicy
 	locked  bool
 	box     *mail.Account
 	snap    *mail.Snapshot
-	deleted map[int]bool // positions
-	gone    int64        // bytes of them
-	fetched imap.UIDSet  // for Policy.Seen
-	count   int          // messages that were fetched
+	shown   []int32             // positions in snap of the messages that are not hidden; nil: all
+	size    int64               // bytes of them
+	deleted map[int]bool        // numbers less one
+	gone    int64               // bytes of them
+	fetched imap.UIDSet         // in any order
+	count   int                 // messages that were fetched
+	uidls   map[imap.UID]string // of another server
+	looked  bool                // for them
+}
+
+// len is the number of messages that are shown.
+func (d *drop) len() int {
+	if d.shown != nil {
+		return len(d.shown)
+	}
+	return d.snap.Len()
+}
+
+// at returns the message whose number is i plus 1.
+func (d *drop) at(i int) mail.Message {
+	if d.shown != nil {
+		i = int(d.shown[i])
+	}
+	return d.snap.At(i)
+}
+
+// messages yields the messages that are shown, with their numbers less one.
+func (d *drop) messages() iter.Seq2[int, mail.Message] {
+	if d.shown == nil {
+		return d.snap.Messages(0, d.snap.Len())
+	}
+	return func(yield func(int, mail.Message) bool) {
+		i := 0
+		for pos, m := range d.snap.Messages(0, d.snap.Len()) {
+			if i == len(d.shown) {
+				return
+			}
+			if int(d.shown[i]) != pos {
+				continue
+			}
+			if !yield(i, m) {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// hide leaves the hidden messages out, which are ascending runs.
+func (d *drop) hide(hidden imap.UIDSet) {
+	d.size = d.snap.Size
+	if len(hidden) == 0 {
+		return
+	}
+	d.shown, d.size = make([]int32, 0, d.snap.Len()), 0
+	for pos, m := range d.snap.Messages(0, d.snap.Len()) {
+		for len(hidden) > 0 && hidden[0].Stop < m.UID {
+			hidden = hidden[1:]
+		}
+		if len(hidden) > 0 && hidden[0].Start <= m.UID {
+			continue
+		}
+		d.shown = append(d.shown, int32(pos))
+		d.size += m.Size
+	}
 }
 
 // serve holds the dialog.
 func (s *session) serve() {
 	defer s.release()
-	s.state, s.began = authorization, time.Now()
+	s.state, s.began, s.lang = authorization, time.Now(), &languages[0]
 	s.text("+OK ", s.cfg.Name, " POP3 server ready")
 	for !s.quit {
 		switch err := s.c.Wait(nil, s.patience()); {
@@ -136,10 +201,10 @@ func (s *session) misunderstood(text string) {
 	s.text(text)
 }
 
-// text writes one line.
+// text writes one line. Its parts are said in the session's language where they are words.
 func (s *session) text(parts ...string) {
 	for _, p := range parts {
-		s.c.WriteString(p)
+		s.c.WriteString(s.lang.say(p))
 	}
 	s.c.WriteString("\r\n")
 }
@@ -148,7 +213,8 @@ func (s *session) text(parts ...string) {
 func (s *session) lines(first string, rest ...string) {
 	s.text(first)
 	for _, line := range rest {
-		s.text(line)
+		s.c.WriteString(line)
+		s.c.WriteString("\r\n")
 	}
 	s.text(".")
 }
@@ -158,9 +224,9 @@ func (s *session) release() {
 	if s.drop == nil {
 		return
 	}
-	s.markSeen()
+	s.note()
 	s.unlockDrop()
-	s.c.Log().Info("session ended", "messages", s.drop.snap.Len(), "fetched", s.drop.count, "deleted", len(s.drop.deleted), "quit", s.quit)
+	s.c.Log().Info("session ended", "messages", s.drop.len(), "fetched", s.drop.count, "deleted", len(s.drop.deleted), "quit", s.quit)
 	s.drop = nil
 }
 
@@ -176,7 +242,7 @@ func (s *session) unlockDrop() {
 // and what is marked as deleted does not exist.
 func (s *session) number(arg string) (int, bool) {
 	n, err := strconv.ParseUint(arg, 10, 31)
-	if err != nil || n == 0 || int(n) > s.drop.snap.Len() || s.drop.deleted[int(n)-1] {
+	if err != nil || n == 0 || int(n) > s.drop.len() || s.drop.deleted[int(n)-1] {
 		return 0, false
 	}
 	return int(n) - 1, true
