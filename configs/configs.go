@@ -24,6 +24,7 @@ import (
 	"atrium/mail/imapd"
 	"atrium/mail/inbound"
 	"atrium/mail/pop3d"
+	"atrium/mail/queue"
 	"atrium/mail/resolver"
 	"atrium/mail/smtpd"
 	"atrium/storage"
@@ -61,6 +62,7 @@ type Config struct {
 	LMTP      smtpd.Config
 	DNS       resolver.Config
 	Inbound   inbound.Config
+	Queue     queue.Config
 	DAV       dav.Config
 	CalDAV    caldav.Config  `toml:"caldav"`
 	CardDAV   carddav.Config `toml:"carddav"`
@@ -119,6 +121,7 @@ func Default() Config {
 		LMTP:      smtpd.DefaultConfig(),
 		DNS:       resolver.DefaultConfig(),
 		Inbound:   inbound.DefaultConfig(),
+		Queue:     queue.DefaultConfig(),
 		DAV:       dav.DefaultConfig(),
 		CalDAV:    caldav.DefaultConfig(),
 		CardDAV:   carddav.DefaultConfig(),
@@ -159,7 +162,7 @@ func (c *Config) fill() {
 	}
 	c.Passwords.Domain = c.Domain
 	if c.Hostname != "" {
-		c.SMTP.Hostname, c.LMTP.Hostname, c.Delivery.Hostname = c.Hostname, c.Hostname, c.Hostname
+		c.SMTP.Hostname, c.LMTP.Hostname, c.Delivery.Hostname, c.Queue.Hostname = c.Hostname, c.Hostname, c.Hostname, c.Hostname
 	}
 	if c.Listen.LMTP == nil && c.Data != "" { // [] switches it off
 		c.Listen.LMTP = []string{"unix:" + filepath.Join(c.Data, "lmtp.sock")}
@@ -263,7 +266,7 @@ func (c *Config) parts() (err error) {
 	}{
 		{"engine", &c.Engine}, {"storage", &c.Storage}, {"passwords", &c.Passwords}, {"auth", &c.Auth}, {"mail", &c.Mail},
 		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP},
-		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"dav", &c.DAV}, {"feed", &c.Feed},
+		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"queue", &c.Queue}, {"dav", &c.DAV}, {"feed", &c.Feed},
 	} {
 		err = errors.Join(err, section(p.name, fields(v)[p.name], p.Validate()))
 	}

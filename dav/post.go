@@ -116,3 +116,38 @@ func LabelOf(v *storage.View, c *storage.Collection) string {
 	}
 	return elem.Raw{Name: name, XML: b}.Text()
 }
+
+// OnQuiet has fn called after each change by a client that named in Push-Dont-Notify who need not be told of it. It
+// is called before the server serves.
+func (s *Server) OnQuiet(fn func(a storage.AccountID, modseq uint64, whom string)) { s.quiet = fn }
+
+// quietly is an Update, of which those may not be told that the client names.
+func (rq *Request) quietly(a storage.AccountID, fn func(*storage.Tx) error) error {
+	whom := rq.Header.Get("Push-Dont-Notify")
+	if whom == "" || rq.Server.quiet == nil {
+		return rq.Server.store.Update(rq.Context(), a, fn)
+	}
+	var modseq uint64
+	err := rq.Server.store.Update(rq.Context(), a, func(tx *storage.Tx) (err error) {
+		if err = fn(tx); err == nil {
+			modseq, err = tx.Next()
+		}
+		return err
+	})
+	if err == nil {
+		rq.Server.quiet(a, modseq, whom)
+	}
+	return err
+}
+
+// TokenOf is a collection's sync-token at its snapshot.
+func TokenOf(c *storage.Collection) string { return token{collection: c.ID, modseq: c.Modseq}.String() }
+
+// Origin is the scheme and host by which a request came.
+func Origin(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}

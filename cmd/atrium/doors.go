@@ -54,6 +54,9 @@ func (s *server) openMail(t *tls.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := s.startOutgoing(deliverer); err != nil {
+		return err
+	}
 	who := auth.New(s.dir, s.cfg.Auth, s.log)
 	in, err := s.inbound()
 	if err != nil {
@@ -61,7 +64,9 @@ func (s *server) openMail(t *tls.Config) error {
 	}
 	l := &s.cfg.Listen
 	smtp := func(d smtpd.Dialect, c smtpd.Config) func() (lineServer, error) {
-		return func() (lineServer, error) { return smtpd.New(d, c, deliverer, who, t, s.log, in.Options(d)...) }
+		return func() (lineServer, error) {
+			return smtpd.New(d, c, deliverer, who, t, s.log, append(in.Options(d), s.outgoingOptions(d, deliverer)...)...)
+		}
 	}
 	for _, d := range []door{
 		{"smtp", l.SMTP, nil, smtp(smtpd.SMTP, s.cfg.SMTP)},

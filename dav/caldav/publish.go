@@ -24,15 +24,6 @@ import (
 // publicPath is where published calendars are.
 const publicPath = "/public/"
 
-// origin is the scheme and host by which a request came.
-func origin(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
-}
-
 // publishing are the properties of published calendars; only those who may administer one see its link.
 func publishing() []dav.Property {
 	link := func(a *dav.Ask, r *dav.Resource, w *elem.Writer, suffix string) error {
@@ -40,7 +31,7 @@ func publishing() []dav.Property {
 		if l == "" || !r.Rights.Has(storage.Administer) {
 			return dav.Absent()
 		}
-		w.Href(origin(a.Request.Request) + publicPath + l + suffix)
+		w.Href(dav.Origin(a.Request.Request) + publicPath + l + suffix)
 		return nil
 	}
 	return []dav.Property{

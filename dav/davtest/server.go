@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"atrium/calendar"
 	"atrium/contacts"
@@ -14,6 +16,7 @@ import (
 	"atrium/dav/caldav"
 	"atrium/dav/carddav"
 	"atrium/dav/files"
+	"atrium/dav/push"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/embedded"
@@ -29,6 +32,14 @@ type Server struct {
 
 // New starts a server that is closed with the test. change may adjust its configuration.
 func New(t testing.TB, change ...func(*dav.Config)) *Server {
+	t.Helper()
+	cfg := push.DefaultConfig()
+	cfg.Private, cfg.Delay = true, 50*time.Millisecond
+	return NewWithPush(t, cfg, change...)
+}
+
+// NewWithPush is New with settings of push.
+func NewWithPush(t testing.TB, pushing push.Config, change ...func(*dav.Config)) *Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	below, err := embedded.Open(t.TempDir(), embedded.Small(), log)
@@ -62,7 +73,24 @@ func New(t testing.TB, change ...func(*dav.Config)) *Server {
 		return directory.Find(ctx, store, people, a)
 	}
 	modules := append(caldav.Modules(store, caldav.DefaultConfig(), nil), carddav.Module(store, carddav.DefaultConfig(), find), files.Module(store, c.MaxFile))
+	keys, err := push.LoadKeys(filepath.Join(t.TempDir(), "push"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := push.New(store, pushing, keys, log)
+	modules = append(modules, hub.Module())
 	s := &Server{DAV: dav.New(c, store, people, log, modules...), Store: store, People: people}
+	s.DAV.OnQuiet(hub.Quiet)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		hub.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
 	s.Server = httptest.NewServer(s.DAV)
 	t.Cleanup(s.Close)
 	return s
