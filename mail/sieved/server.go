@@ -58,5 +58,8 @@ func (s *Server) ServeConn(nc net.Conn, implicitTLS bool) { s.conns.ServeConn(nc
 // Shutdown lets every session finish its command, see conn.Server.
 func (s *Server) Shutdown(ctx context.Context) error { return s.conns.Shutdown(ctx) }
 
+// End ends the connections of an account, see conn.Server.
+func (s *Server) End(user string) int { return s.conns.End(user) }
+
 // Stats returns the counters of connections.
 func (s *Server) Stats() conn.Stats { return s.conns.Stats() }

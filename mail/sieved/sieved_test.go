@@ -170,7 +170,9 @@ func TestScripts(t *testing.T) {
 			C: PUTSCRIPT "x" {24+}
 			C: nonsense;
 			C: nonsense too;
-			S: NO "line 2:10: expected \";\" after the command \"nonsense\", found \"too\""
+			S: NO {74}
+			S: line 1:1: unknown command "nonsense"
+			S: line 2:1: unknown command "nonsense"
 			C: CHECKSCRIPT "require \"include\"; include \"more\";"
 			S: OK (WARNINGS) "line 1:1: the included script \"more\" is not there yet"
 			C: CHECKSCRIPT "keep;"
