@@ -68,7 +68,7 @@ func fields(v reflect.Value) map[string]reflect.Value {
 
 // derived are fields that Config.fill sets.
 var derived = map[string]string{
-	"passwords.domain": "domain", "smtp.hostname": "hostname", "lmtp.hostname": "hostname", "delivery.hostname": "hostname",
+	"passwords.domain": "domain", "smtp.hostname": "hostname", "lmtp.hostname": "hostname", "delivery.hostname": "hostname", "queue.hostname": "hostname",
 }
 
 func (b *binder) table(prefix string, m map[string]any, v reflect.Value) {
@@ -225,6 +225,13 @@ func ParseSize(s string) (int64, bool) {
 func (b *binder) list(key string, x any, f reflect.Value) {
 	if s, ok := x.(string); ok {
 		x = []any{s} // one value needs no brackets
+	}
+	if tables, ok := x.([]map[string]any); ok { // [[section]]
+		xs := make([]any, len(tables))
+		for i, t := range tables {
+			xs[i] = t
+		}
+		x = xs
 	}
 	xs, ok := x.([]any)
 	if !ok {

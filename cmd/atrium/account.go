@@ -29,6 +29,10 @@ var accountCommand = &command{
 		{name: "import", short: "add many accounts, a line each: name, blank, password", run: accountImport, flags: configFlag,
 			long: "Reads lines \"name password\" from the standard input. Accounts that are there are left as they are."},
 		{name: "list", short: "list the accounts", run: accountList, flags: jsonFlag},
+		{name: "sendas", args: "NAME [ADDRESS...]", short: "let an account send as other addresses, or show which", run: accountSendAs, flags: func(fs *flag.FlagSet) {
+			configFlag(fs)
+			fs.Bool("remove", false, "take the addresses back")
+		}, long: "An ADDRESS of a domain of this server, or @domain for all of it. Mail that is sent so\nsays in Sender who sent it."},
 		{name: "passwd", args: "NAME", short: "set an account's password, and end its sessions", run: accountPasswd, flags: func(fs *flag.FlagSet) {
 			fs.Bool("group", false, "give a group a login of its own")
 			configFlag(fs)

@@ -26,6 +26,13 @@ var domainCommand = &command{
 			configFlag(fs)
 			fs.String("catch-all", "", "`address` that gets what no one else in the domain has; empty: refused")
 		}},
+		{name: "dns", args: "NAME", short: "print the DNS records to publish", run: domainDNS, flags: configFlag,
+			long: "One line each, as in a zone file. The records of the keys that sign the domain's mail are among them."},
+		{name: "rotate", args: "NAME", short: "make new keys for the domain's signatures", run: domainRotate, flags: func(fs *flag.FlagSet) {
+			configFlag(fs)
+			fs.Bool("activate", false, "have the keys made before sign from now on: their records are published")
+			fs.Bool("purge", false, "remove the keys that signed before")
+		}},
 		{name: "list", short: "list the domains", run: domainList, flags: configFlag},
 		{name: "delete", args: "NAME", short: "remove a domain that has no accounts and aliases", run: domainDelete, flags: configFlag},
 	},

@@ -10,6 +10,7 @@ import (
 	"atrium/calendar"
 	"atrium/contacts"
 	"atrium/internal/control"
+	"atrium/mail/queue"
 	"atrium/storage"
 )
 
@@ -90,6 +91,7 @@ func (h *house) checkDomains(ctx context.Context, deep bool, names map[storage.A
 		err := h.store.View(ctx, a, func(v *storage.View) error {
 			for _, check := range []func() error{
 				func() error { return h.mail.Check(v, deep, tell) },
+				func() error { return queue.Check(v, tell) },
 				func() error { return calendar.Check(ctx, v, h.store.Blobs(), deep, tell) },
 				func() error { return contacts.Check(ctx, v, h.store.Blobs(), deep, tell) },
 			} {

@@ -14,6 +14,7 @@ import (
 	"atrium/dav"
 	"atrium/dav/files"
 	"atrium/mail"
+	"atrium/mail/queue"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/embedded"
@@ -28,6 +29,7 @@ type house struct {
 	store    *storage.Store
 	dir      *account.Directory
 	mail     *mail.Store
+	out      *outgoing         // nil until it is needed
 	sessions func(user string) // ends those of an account in the running server; nil: none runs
 }
 
@@ -55,7 +57,7 @@ func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *ho
 	if err := os.WriteFile(filepath.Join(cfg.Data, domainFile), []byte(cfg.Domain+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	schemas := []storage.Schema{mail.Schema, calendar.Schema, contacts.Schema, files.Schema}
+	schemas := []storage.Schema{mail.Schema, queue.Schema, calendar.Schema, contacts.Schema, files.Schema}
 	if h.store, err = storage.Open(h.embedded.Engine, h.embedded.Blobs, schemas, cfg.Storage, log); err != nil {
 		return nil, err
 	}

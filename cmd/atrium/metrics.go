@@ -14,6 +14,9 @@ import (
 func (s *server) metrics() *http.Server {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), connMetrics{s})
+	if s.out != nil {
+		r.MustRegister(queueMetrics{s.out.queue})
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	msgauth "github.com/emersion/go-msgauth/dkim"
+
+	"atrium/mail/message"
 )
 
 // signed are the fields that a signature covers (RFC 6376 §5.4.1). From is there
@@ -17,6 +19,25 @@ var signed = []string{
 	"From", "From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "MIME-Version", "Content-Type",
 	"Content-Transfer-Encoding", "Content-Disposition", "In-Reply-To", "References", "List-Id", "List-Help", "List-Unsubscribe",
 	"List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive", "Auto-Submitted",
+}
+
+// maxHeader bounds what Author looks at, in bytes.
+const maxHeader = 1 << 20
+
+// Author is the domain of the first address in a message's From, in lower case;
+// "" when there is none.
+func Author(r io.ReaderAt, size int64) (string, error) {
+	head := make([]byte, min(size, maxHeader))
+	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	value, _ := message.HeaderField(head, "From")
+	for _, a := range message.ParseAddresses(value) {
+		if a.Host != "" {
+			return canonical(a.Host), nil
+		}
+	}
+	return "", nil
 }
 
 // Sign returns DKIM-Signature fields with their CR LF for the message in r, one

@@ -40,8 +40,8 @@ type Queue struct {
 	sts    *stsCache
 	tlsrpt *tlsrpt
 	storm  storm
-	sign   func(ctx context.Context, domain string, content []byte) ([]byte, error) // puts signatures on top; nil: none
-	roots  *x509.CertPool                                                           // nil: the system's
+	sign   Signer         // puts signatures on top; nil: none
+	roots  *x509.CertPool // nil: the system's
 
 	// For tests.
 	port, tlsaPort int
@@ -62,6 +62,14 @@ func Open(store *storage.Store, dns resolver.Resolver, local Deliverer, cfg Conf
 	q.sts, q.tlsrpt, q.storm.max = newSTS(dns, log), newTLSRPT(), cfg.Reports
 	return q, nil
 }
+
+// Signer returns the header fields that sign a message in a domain's name; nothing
+// when it has no keys.
+type Signer func(ctx context.Context, domain string, content io.Reader) ([]byte, error)
+
+// SetSigner has reports signed, and messages that are rewritten for old servers
+// signed again. It is called before Run.
+func (q *Queue) SetSigner(s Signer) { q.sign = s }
 
 // Config returns the settings.
 func (q *Queue) Config() Config { return q.cfg }
