@@ -18,6 +18,7 @@ import (
 	"atrium/dav"
 	"atrium/dav/caldav"
 	"atrium/dav/carddav"
+	"atrium/dav/push"
 	"atrium/mail"
 	"atrium/mail/auth"
 	"atrium/mail/delivery"
@@ -67,6 +68,7 @@ type Config struct {
 	CalDAV    caldav.Config  `toml:"caldav"`
 	CardDAV   carddav.Config `toml:"carddav"`
 	Feed      feed.Config
+	Push      push.Config
 	Directory directory.Config
 }
 
@@ -126,6 +128,7 @@ func Default() Config {
 		CalDAV:    caldav.DefaultConfig(),
 		CardDAV:   carddav.DefaultConfig(),
 		Feed:      feed.DefaultConfig(),
+		Push:      push.DefaultConfig(),
 		Directory: directory.DefaultConfig(),
 	}
 	return c
@@ -266,7 +269,7 @@ func (c *Config) parts() (err error) {
 	}{
 		{"engine", &c.Engine}, {"storage", &c.Storage}, {"passwords", &c.Passwords}, {"auth", &c.Auth}, {"mail", &c.Mail},
 		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP},
-		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"queue", &c.Queue}, {"dav", &c.DAV}, {"feed", &c.Feed},
+		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"queue", &c.Queue}, {"dav", &c.DAV}, {"feed", &c.Feed}, {"push", &c.Push},
 	} {
 		err = errors.Join(err, section(p.name, fields(v)[p.name], p.Validate()))
 	}

@@ -96,7 +96,10 @@ func (s *server) openMail(t *tls.Config) error {
 func (s *server) openWeb(t *tls.Config) error {
 	l := &s.cfg.Listen
 	if len(l.HTTP)+len(l.HTTPS) > 0 {
-		face := s.newDAV()
+		face, err := s.newDAV()
+		if err != nil {
+			return err
+		}
 		if err := s.http("http", l.HTTP, face.HTTP(nil), false); err != nil {
 			return err
 		}
