@@ -17,6 +17,8 @@ type Config struct {
 	MaxProp  int64  `toml:"max_prop"`  // bytes of one dead property
 	MaxProps int    `toml:"max_props"` // dead properties of one resource
 
+	AskToShare bool `toml:"ask_to_share"` // what Apple's clients share is seen only when the other has accepted it
+
 	// What the listener's http.Server is to be given.
 	HeaderTimeout time.Duration `toml:"header_timeout"` // for a request's header
 	BodyTimeout   time.Duration `toml:"body_timeout"`   // for the whole request
@@ -28,7 +30,7 @@ type Config struct {
 // DefaultConfig returns settings that all known clients can live with.
 func DefaultConfig() Config {
 	return Config{
-		Realm: "Atrium", MaxXML: elem.DefaultLimits().Bytes, MaxFile: 1 << 30, MaxProp: 256 << 10, MaxProps: 500,
+		Realm: "Atrium", MaxXML: elem.DefaultLimits().Bytes, MaxFile: 1 << 30, MaxProp: 256 << 10, MaxProps: 500, AskToShare: true,
 		HeaderTimeout: 20 * time.Second, BodyTimeout: 10 * time.Minute, WriteTimeout: 10 * time.Minute,
 		IdleTimeout: 3 * time.Minute, MaxHeader: 64 << 10,
 	}

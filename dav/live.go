@@ -72,7 +72,7 @@ var calendarServer = Module{RFC: "caldav-ctag", Properties: []Property{
 	{Name: elem.N("CS:getctag"), On: Synced, Get: getSyncToken},
 }}
 
-func getResourceType(_ *Ask, r *Resource, w *elem.Writer) error {
+func getResourceType(a *Ask, r *Resource, w *elem.Writer) error {
 	for _, t := range r.Kind.Types {
 		w.Empty(t)
 	}
@@ -80,6 +80,19 @@ func getResourceType(_ *Ask, r *Resource, w *elem.Writer) error {
 		for _, t := range r.Tree.Types(r.Collection) {
 			w.Empty(t)
 		}
+	}
+	if !r.shareable() {
+		return nil
+	}
+	// Apple's clients show by these what is shared with whom; others pass them over.
+	if r.Mount {
+		w.Str("<CS:shared/>")
+	} else if !r.ofAnother(a.Request) {
+		shared, err := r.shared(a.View)
+		if shared {
+			w.Str("<CS:shared-owner/>")
+		}
+		return err
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func New(cfg Config, store *storage.Store, people *account.Directory, log *slog.
 
 // modules are the server's own.
 func (s *Server) modules() []Module {
-	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, versioning, delegation, syncCollection, quota, calendarServer}
+	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, versioning, delegation, sharing, syncCollection, quota, calendarServer}
 }
 
 // Store returns the store, for modules.
