@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -95,4 +97,47 @@ func validUIDL(s string) bool {
 		}
 	}
 	return len(s) <= 70
+}
+
+// OldUIDL names a message, by its UID here or its Message-ID in <>, and the unique id that it
+// had on another server; "-" for none.
+type OldUIDL struct{ Message, ID string }
+
+// ImportUIDLs is SetUIDLs for messages that are named so: all that are here get their ids, or none does.
+// missing counts those that are not here.
+func (a *Account) ImportUIDLs(ctx context.Context, id ID, lines []OldUIDL) (set, missing int, err error) {
+	snap, err := a.Snapshot(ctx, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	named := map[string]imap.UID{}
+	if slices.ContainsFunc(lines, func(l OldUIDL) bool { return strings.HasPrefix(l.Message, "<") }) {
+		for x, err := range a.Indexes(ctx, id, snap.Messages(0, snap.Len())) {
+			if err != nil {
+				return 0, 0, err
+			}
+			named[strings.Trim(string(x.Index.MessageID()), "<>")] = x.UID
+		}
+	}
+	ids := make(map[imap.UID]string, len(lines))
+	for _, l := range lines {
+		uid, ok := named[strings.Trim(l.Message, "<>")]
+		if !strings.HasPrefix(l.Message, "<") {
+			n, err := strconv.ParseUint(l.Message, 10, 32)
+			if err != nil {
+				return 0, 0, fmt.Errorf("%.80q is neither a UID nor a Message-ID in <>: %w", l.Message, storage.Invalid)
+			}
+			uid = imap.UID(n)
+			_, ok = snap.Find(uid)
+		}
+		switch {
+		case !ok:
+			missing++
+		case l.ID == "-":
+			ids[uid] = ""
+		default:
+			ids[uid] = l.ID
+		}
+	}
+	return len(ids), missing, a.SetUIDLs(ctx, id, ids)
 }

@@ -41,6 +41,7 @@ var accountCommand = &command{
 		{name: "quota", args: "NAME BYTES", short: "set what an account may hold (0: no limit)", run: accountQuota, flags: configFlag},
 		{name: "disable", args: "NAME", short: "forbid logins and end sessions; mail still arrives", run: accountSwitch(true), flags: configFlag},
 		{name: "enable", args: "NAME", short: "allow logins again", run: accountSwitch(false), flags: configFlag},
+		accountPop3Command, accountUIDLCommand,
 		{name: "delete", args: "NAME", short: "remove an account and all that it has", run: accountDelete, flags: func(fs *flag.FlagSet) {
 			configFlag(fs)
 			fs.Bool("yes", false, "do not ask")
@@ -246,6 +247,8 @@ var operations = map[string]operation{
 			return err
 		})
 	}),
+	"account pop3": op(setPop3),
+	"account uidl": op(setUIDLs),
 	"account delete": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
 		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
 			if !strings.EqualFold(x.Name, a.Name) && !strings.EqualFold(x.Name, a.Name+"@"+h.dir.DefaultDomain()) {
