@@ -12,14 +12,16 @@ import (
 )
 
 var shareCommand = &command{
-	name: "share", short: "who may do what in someone's mailboxes",
-	long: `Users share mailboxes themselves, from mail programs that can (IMAP ACL). A mailbox that
-is shared shows as Shared/OWNER/MAILBOX.`,
+	name: "share", short: "who may do what in someone's mailboxes, calendars and address books",
+	long: `Users share themselves, from programs that can (IMAP ACL, WebDAV ACL, Apple's Calendar). A mailbox
+that is shared shows as Shared/OWNER/MAILBOX, a calendar or an address book among one's own. calendar:NAME
+and addressbook:NAME stand for these, NAME being the last part of their URL.`,
 	sub: []*command{
 		{name: "grant", args: "OWNER MAILBOX TO RIGHTS", short: "give an account, a group or anyone rights on a mailbox", run: shareGrant, flags: configFlag,
 			long: `RIGHTS replace those that TO has: read, write, all, or letters of RFC 4314: l list,
 r read, s mark as read, w other flags, i add messages, p deliver, k make
 mailboxes below, x delete or rename, t delete messages, e expunge, a share.
+On calendars and address books they are busy (free and busy times only), read, write or all.
 TO is an account, a group, or "anyone", that is, all who have an account here.`},
 		{name: "list", args: "OWNER", short: "list what an account shares", run: shareList, flags: jsonFlag},
 		{name: "seen", args: "OWNER MAILBOX private|shared", short: "whether each has read what they read, or one for all", run: shareSeen, flags: configFlag,
@@ -47,6 +49,12 @@ func shareGrant(i *invocation) error {
 		return usageError("wants the OWNER, the MAILBOX, TO whom and the RIGHTS")
 	}
 	rights := i.args[3]
+	if _, _, ok := davShare(i.args[1]); ok {
+		if r, err := davRights(rights); err != nil || r == 0 {
+			return usageError(fmt.Sprintf("rights %q: wants busy, read, write or all", rights))
+		}
+		return i.call("share set", shareArgs{i.args[0], i.args[1], i.args[2], rights}, nil)
+	}
 	if word, ok := rightWords[rights]; ok {
 		rights = word
 	}
@@ -84,7 +92,12 @@ func shareList(i *invocation) error {
 }
 
 func setShare(h *house, ctx context.Context, a shareArgs) (any, error) {
-	rights, err := mail.ParseRights(a.Rights)
+	schema, name, isDAV := davShare(a.Mailbox)
+	parse := mail.ParseRights
+	if isDAV {
+		parse = davRights
+	}
+	rights, err := parse(a.Rights)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +110,9 @@ func setShare(h *house, ctx context.Context, a shareArgs) (any, error) {
 	return h.withAccount(ctx, a.Owner, func(owner *account.Account) error {
 		if to == owner.ID {
 			return fmt.Errorf("%s is the owner, who has all rights", owner.Name)
+		}
+		if isDAV {
+			return h.grantDAV(ctx, owner, schema, name, to, rights)
 		}
 		box := h.mail.Open(owner.ID, owner.ID)
 		m, err := box.Mailbox(ctx, a.Mailbox)
@@ -129,7 +145,9 @@ func listShares(h *house, ctx context.Context, a shareArgs) (any, error) {
 				rows = append(rows, shareRow{boxes[i].Name, h.grantee(ctx, g.To), mail.FormatRights(g.Rights, false)})
 			}
 		}
-		return nil
+		more, err := h.davShares(ctx, owner.ID)
+		rows = append(rows, more...)
+		return err
 	})
 	return rows, err
 }
