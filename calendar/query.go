@@ -135,7 +135,7 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 	if err != nil {
 		return nil, err
 	}
-	for _, component := range []string{"VEVENT", "VFREEBUSY"} {
+	for _, component := range []string{"VEVENT", "VFREEBUSY", "VAVAILABILITY"} {
 		for h, err := range candidates(ctx, v, id, component, start, end, zone) {
 			if err != nil {
 				return nil, err
@@ -161,6 +161,10 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 			c, err := parse(raw)
 			if err != nil {
 				return nil, err
+			}
+			if component == "VAVAILABILITY" {
+				busy = append(busy, query.Availability(c, r, zone)...)
+				continue
 			}
 			busy = query.FreeBusy(busy, c, r, zone)
 		}

@@ -14,6 +14,7 @@ import (
 	"atrium/calendar"
 	"atrium/calendar/feed"
 	"atrium/calendar/ics"
+	"atrium/calendar/recur"
 	"atrium/dav"
 	"atrium/dav/elem"
 	"atrium/dav/tzdist"
@@ -61,7 +62,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Label) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
-		Bodies: calendar.Bodies, Open: f.open, Prepare: f.prepare, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
 		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index,
 		Alias: [][]xml.Name{elem.Names("D:collection", "CS:subscribed"), elem.Names("D:collection", "C:calendar", "CS:subscribed")},
 	}
@@ -73,7 +74,15 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 			Properties: f.properties(),
 			Privileges: []dav.Privilege{{Name: elem.N("C:read-free-busy"), In: elem.N("D:read"), Rights: storage.FreeBusy, Text: "Read busy times"}},
 		},
-		{RFC: "7809", Features: []string{"calendar-no-timezone"}},
+		{RFC: "7809", Features: []string{"calendar-no-timezone"}, Properties: zoneProperties()},
+		{RFC: "7953", Features: []string{"calendar-availability"}, Properties: availabilityProperties()},
+		{RFC: "7529", Properties: []dav.Property{{Name: elem.N("C:supported-rscale-set"), On: homeKind | calendarKind, Get: func(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
+			for _, s := range recur.Scales {
+				w.Elem("C:supported-rscale", s)
+			}
+			return nil
+		}}}},
+		{RFC: "draft-daboo-valarm-extensions", Properties: defaultAlarms()},
 		{
 			RFC:        "caldav-publish",
 			Properties: append(publishing(), subscription()...),

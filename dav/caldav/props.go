@@ -217,7 +217,7 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	sel, _ := a.Arg.(*query.Selection)
 	if sel.All() {
 		b, err := f.octets(a, r)
-		w.TextBytes(b)
+		w.TextBytes(zoned(a.Request, b))
 		return err
 	}
 	c, err := f.parsed(a, r)
@@ -232,7 +232,7 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	if err != nil {
 		return wrap(err, nil)
 	}
-	w.TextBytes(b)
+	w.TextBytes(zoned(a.Request, b))
 	return nil
 }
 

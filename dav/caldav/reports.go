@@ -122,6 +122,7 @@ func (f *face) freeBusy(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, 
 		return dav.Fail(http.StatusBadRequest, "a time-range is needed")
 	}
 	var busy []query.Busy
+	var asked storage.AccountID
 	err := rq.SearchWith(storage.FreeBusy, func(v *storage.View, c *dav.Resource, _ string) error {
 		s, err := calendar.SettingsOf(c.Collection)
 		if err != nil || s.Transparent && rq.Target.Path() != c.Path && len(rq.Target.Rest) == 0 {
@@ -129,6 +130,12 @@ func (f *face) freeBusy(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, 
 		}
 		b, err := calendar.FreeBusy(rq.Context(), v, f.blobs(), c.Collection.ID, *in, s.Zone())
 		busy = append(busy, b...)
+		if err == nil && c.Collection.Account != asked && len(rq.Target.Rest) == 0 {
+			asked = c.Collection.Account
+			if b, err = calendar.Unavailable(v, *in, s.Zone()); err == nil {
+				busy = append(busy, b...)
+			}
+		}
 		return err
 	})
 	if err != nil {
