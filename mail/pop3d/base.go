@@ -50,13 +50,15 @@ func (s *session) doList(args []string) error {
 // list writes a line for each message that is not marked as deleted: its number and
 // what format appends.
 func (s *session) list(format func([]byte, *mail.Message) []byte) error {
+	var one mail.Message // not one for each
 	for pos, m := range s.drop.messages() {
+		one = m
 		if len(s.drop.deleted) > 0 && s.drop.deleted[pos] {
 			continue
 		}
 		b := s.c.AvailableBuffer(64)
 		b = strconv.AppendInt(b, int64(pos)+1, 10)
-		b = format(append(b, ' '), &m)
+		b = format(append(b, ' '), &one)
 		if _, err := s.c.Write(append(b, '\r', '\n')); err != nil {
 			return &cutShort{err, false}
 		}
