@@ -13,7 +13,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 state=${BENCH_STATE:-${TMPDIR:-/tmp}/atrium-bench-$(id -u)}
-export IMAP_PORT=${IMAP_PORT:-11143} POP3_PORT=${POP3_PORT:-11110} LMTP_PORT=${LMTP_PORT:-11024} SMTP_PORT=${SMTP_PORT:-11587} HTTP_PORT=${HTTP_PORT:-11080}
+export IMAP_PORT=${IMAP_PORT:-11143} POP3_PORT=${POP3_PORT:-11110} LMTP_PORT=${LMTP_PORT:-11024} SMTP_PORT=${SMTP_PORT:-11587} HTTP_PORT=${HTTP_PORT:-11080} SIEVE_PORT=${SIEVE_PORT:-11190}
 domain=${DOMAIN:-localhost}
 
 alive() { [ -s "$state/pid" ] && kill -0 "$(cat "$state/pid")" 2>/dev/null; }
@@ -66,6 +66,7 @@ imap = ["127.0.0.1:$IMAP_PORT"]
 imaps = []
 pop3 = ["127.0.0.1:$POP3_PORT"]
 pop3s = []
+sieve = ["127.0.0.1:$SIEVE_PORT"]
 http = ["127.0.0.1:$HTTP_PORT"]
 https = []
 $https
@@ -88,6 +89,8 @@ addr = "127.0.0.1:$POP3_PORT"
 [lmtp]
 addr = "127.0.0.1:$LMTP_PORT"
 rcpt = "user%d@$domain"
+[sieve]
+addr = "127.0.0.1:$SIEVE_PORT"
 [smtp]
 addr = "127.0.0.1:$SMTP_PORT"
 auth = true

@@ -27,6 +27,9 @@ import (
 	"atrium/mail/pop3d"
 	"atrium/mail/queue"
 	"atrium/mail/resolver"
+	"atrium/mail/sift"
+	"atrium/mail/rules"
+	"atrium/mail/sieved"
 	"atrium/mail/smtpd"
 	"atrium/storage"
 	"atrium/storage/account"
@@ -63,8 +66,13 @@ type Config struct {
 	LMTP      smtpd.Config
 	DNS       resolver.Config
 	Inbound   inbound.Config
+	Junk      sift.Config
 	Queue     queue.Config
 	DAV       dav.Config
+
+	Sieve       rules.Config
+	ManageSieve sieved.Config `toml:"managesieve"`
+
 	CalDAV    caldav.Config  `toml:"caldav"`
 	CardDAV   carddav.Config `toml:"carddav"`
 	Feed      feed.Config
@@ -83,6 +91,7 @@ type Listen struct {
 	IMAPS       []string
 	POP3        []string // STARTTLS
 	POP3S       []string
+	Sieve       []string // ManageSieve, STARTTLS
 	HTTP        []string // CalDAV and CardDAV in plain text: for a proxy in front or tests
 	HTTPS       []string
 	Metrics     []string // Prometheus; anyone who reaches it may read it
@@ -107,6 +116,7 @@ func Default() Config {
 		Listen: Listen{
 			SMTP: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
 			IMAP: []string{":143"}, IMAPS: []string{":993"}, POP3: []string{":110"}, POP3S: []string{":995"},
+			Sieve: []string{":4190"},
 			HTTPS: []string{":443"},
 		},
 		Log:       Log{Level: "info", Format: "text"},
@@ -123,8 +133,13 @@ func Default() Config {
 		LMTP:      smtpd.DefaultConfig(),
 		DNS:       resolver.DefaultConfig(),
 		Inbound:   inbound.DefaultConfig(),
+		Junk:      sift.DefaultConfig(),
 		Queue:     queue.DefaultConfig(),
 		DAV:       dav.DefaultConfig(),
+
+		Sieve:       rules.DefaultConfig(),
+		ManageSieve: sieved.DefaultConfig(),
+
 		CalDAV:    caldav.DefaultConfig(),
 		CardDAV:   carddav.DefaultConfig(),
 		Feed:      feed.DefaultConfig(),
@@ -179,7 +194,7 @@ func (c *Config) ControlSocket() string { return filepath.Join(c.Data, "control.
 func (l *Listen) Listeners() map[string][]string {
 	return map[string][]string{
 		"smtp": l.SMTP, "submission": l.Submission, "submissions": l.Submissions, "lmtp": l.LMTP,
-		"imap": l.IMAP, "imaps": l.IMAPS, "pop3": l.POP3, "pop3s": l.POP3S, "http": l.HTTP, "https": l.HTTPS, "metrics": l.Metrics,
+		"imap": l.IMAP, "imaps": l.IMAPS, "pop3": l.POP3, "pop3s": l.POP3S, "sieve": l.Sieve, "http": l.HTTP, "https": l.HTTPS, "metrics": l.Metrics,
 	}
 }
 
@@ -268,8 +283,8 @@ func (c *Config) parts() (err error) {
 		part
 	}{
 		{"engine", &c.Engine}, {"storage", &c.Storage}, {"passwords", &c.Passwords}, {"auth", &c.Auth}, {"mail", &c.Mail},
-		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP},
-		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"queue", &c.Queue}, {"dav", &c.DAV}, {"feed", &c.Feed}, {"push", &c.Push},
+		{"delivery", &c.Delivery}, {"imap", &c.IMAP}, {"pop3", &c.POP3}, {"sieve", &c.Sieve}, {"managesieve", &c.ManageSieve}, {"smtp", &c.SMTP}, {"lmtp", &c.LMTP},
+		{"dns", &c.DNS}, {"inbound", &c.Inbound}, {"junk", &c.Junk}, {"queue", &c.Queue}, {"dav", &c.DAV}, {"feed", &c.Feed}, {"push", &c.Push},
 	} {
 		err = errors.Join(err, section(p.name, fields(v)[p.name], p.Validate()))
 	}

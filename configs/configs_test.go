@@ -178,6 +178,7 @@ var untold = regexp.MustCompile(`^(passwords\.(domain|hashes)` +
 	`|(smtp|lmtp|delivery)\.hostname|delivery\.parallel` +
 	`|imap\.(login_commands|bad_commands|max_line|max_literal|max_set|max_depth|max_list|name|version)|pop3\.(bad_commands|name)` +
 	`|queue\.(hostname|smarthost\.domain)` +
+	`|managesieve\.(bad_commands|name|conn\.(handshake|line|read|write))` +
 	`|smtp\.(max_line|max_errors|max_idle)|lmtp\.(max_mails|max_line|max_errors|max_idle|disable|conn\..*)` +
 	`|[a-z0-9]+\.conn\.strict_lines|pop3\.conn\.(handshake|line|read|write)|smtp\.conn\.(max_per_user|handshake|line|read|write)` +
 	`|dav\.max_header|mail\.(max_name|max_keyword|batch))$`)

@@ -35,6 +35,7 @@ var demoPorts = []struct {
 	{"submissions", 10465, func(l *configs.Listen) *[]string { return &l.Submissions }},
 	{"submission", 10587, func(l *configs.Listen) *[]string { return &l.Submission }},
 	{"smtp", 10025, func(l *configs.Listen) *[]string { return &l.SMTP }},
+	{"sieve", 10190, func(l *configs.Listen) *[]string { return &l.Sieve }},
 	{"https", 10443, func(l *configs.Listen) *[]string { return &l.HTTPS }},
 }
 
@@ -52,6 +53,7 @@ func serveDemo(i *invocation) (err error) {
 	for _, p := range demoPorts {
 		*p.set(&cfg.Listen) = []string{freePort(p.port)}
 	}
+	cfg.Queue.Capture = "ann@demo.example" // nothing leaves
 	people := []account.New{
 		{Name: "ann", DisplayName: "Ann Example", Password: newPassword()},
 		{Name: "bob", DisplayName: "Bob Example", Password: newPassword()},
@@ -114,6 +116,7 @@ Calendars, tasks, notes and contacts (CalDAV and CardDAV account):
   server     https://%[1]s:%[5]d/
   iPhone: Settings, Calendar or Contacts, Accounts, Add, Other; Android: DAVx5, "URL and user name"
 On this machine also without TLS: IMAP %[6]d, POP3 %[7]d, SMTP submission %[8]d; mail from other servers: %[9]d.
+Nothing leaves: mail to addresses elsewhere is put into the first account's INBOX.
 
 The certificate is signed by an authority made just now; to have it trusted, install
   %[10]s

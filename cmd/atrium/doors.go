@@ -11,6 +11,7 @@ import (
 	"atrium/mail/delivery"
 	"atrium/mail/imapd"
 	"atrium/mail/pop3d"
+	"atrium/mail/sieved"
 	"atrium/mail/smtpd"
 )
 
@@ -50,13 +51,16 @@ type door struct {
 }
 
 func (s *server) openMail(t *tls.Config) error {
-	deliverer, err := delivery.New(s.mail, s.dir, s.cfg.Delivery, s.log)
+	filter := s.ruleFilter()
+	deliverer, err := delivery.New(s.mail, s.dir, s.cfg.Delivery, s.log, filter)
 	if err != nil {
 		return err
 	}
+	deliverer.SetJudge(s.junk)
 	if err := s.startOutgoing(deliverer); err != nil {
 		return err
 	}
+	filter.SetMailer(s.out.queue)
 	who := auth.New(s.dir, s.cfg.Auth, s.log)
 	in, err := s.inbound()
 	if err != nil {
@@ -74,6 +78,7 @@ func (s *server) openMail(t *tls.Config) error {
 		{"lmtp", l.LMTP, nil, smtp(smtpd.LMTP, s.cfg.LMTP)},
 		{"imap", l.IMAP, l.IMAPS, func() (lineServer, error) { return imapd.New(s.mail, who, s.cfg.IMAP, t, s.log) }},
 		{"pop3", l.POP3, l.POP3S, func() (lineServer, error) { return pop3d.New(s.mail, who, s.cfg.POP3, t, s.log) }},
+		{"sieve", l.Sieve, nil, func() (lineServer, error) { return sieved.New(s.scripts, who, s.cfg.ManageSieve, t, s.log) }},
 	} {
 		if len(d.plain)+len(d.tls) == 0 {
 			continue

@@ -14,7 +14,9 @@ import (
 	"atrium/dav"
 	"atrium/dav/files"
 	"atrium/mail"
+	"atrium/mail/sift"
 	"atrium/mail/queue"
+	"atrium/mail/rules"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/embedded"
@@ -29,6 +31,8 @@ type house struct {
 	store    *storage.Store
 	dir      *account.Directory
 	mail     *mail.Store
+	junk     *sift.Sifter
+	scripts  *rules.Scripts
 	out      *outgoing         // nil until it is needed
 	sessions func(user string) // ends those of an account in the running server; nil: none runs
 }
@@ -68,10 +72,19 @@ func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *ho
 	if h.mail, err = mail.New(h.store, cfg.Mail, log); err != nil {
 		return nil, err
 	}
+	if err = h.openJunk(); err != nil {
+		return nil, err
+	}
+	if h.scripts, err = rules.NewScripts(h.store, cfg.Sieve, log); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
 func (h *house) close() (err error) {
+	if h.junk != nil {
+		h.junk.Close()
+	}
 	if h.store != nil {
 		err = h.store.Close()
 	}

@@ -62,7 +62,7 @@ var root = &command{
 	name:  "atrium",
 	short: "mail, calendars, tasks, notes and contacts in one server",
 	sub: []*command{
-		serveCommand, accountCommand, aliasCommand, domainCommand, groupCommand, shareCommand, queueCommand,
+		serveCommand, accountCommand, aliasCommand, domainCommand, groupCommand, shareCommand, queueCommand, junkCommand, sieveCommand,
 		checkCommand, backupCommand, restoreCommand, configCommand, versionCommand,
 	},
 }
