@@ -167,7 +167,7 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 		return false, err
 	}
 	boundary := "=_" + rand.Text()
-	utf8 = !isASCII(e.From) || hasEight(head)
+	utf8 = !isASCII(e.From)
 	for i := range e.Recipients {
 		utf8 = utf8 || !isASCII(e.Recipients[i].Address)
 	}
@@ -180,7 +180,7 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 	if id := fieldOf(head, "message-id"); id != "" && isASCII(id) && len(id) < 500 {
 		fmt.Fprintf(w, "In-Reply-To: %s\r\nReferences: %s\r\n", id, id)
 	}
-	fmt.Fprintf(w, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\nThis is a report in several parts.\r\n\r\n", status, boundary)
+	fmt.Fprintf(w, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n\r\nThis is a report in several parts.\r\n\r\n", boundary)
 	fmt.Fprintf(w, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n", boundary)
 	q.words(w, e, k, head)
 	fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: message/%s\r\n", boundary, status)
@@ -192,7 +192,7 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 	full := e.Return == ReturnFull || e.Return == ReturnAny && e.Size <= maxReturned
 	if full && k == failed {
 		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, global)
-		if f {
+		if utf8 || f {
 			io.WriteString(w, "Content-Transfer-Encoding: 8bit\r\n")
 		}
 		io.WriteString(w, "\r\n")
@@ -208,7 +208,7 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 			name = "message/global-headers"
 		}
 		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, name)
-		if hasEight(head) {
+		if utf8 || hasEight(head) {
 			io.WriteString(w, "Content-Transfer-Encoding: 8bit\r\n")
 		}
 		io.WriteString(w, "\r\n")

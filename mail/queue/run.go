@@ -12,7 +12,8 @@ import (
 // runner has what of the queue is in memory while it runs.
 type runner struct {
 	q     *Queue
-	ctx   context.Context
+	ctx   context.Context // until the server is to end
+	work  context.Context // a little longer: a message under way may come to its end
 	conns chan struct{} // one for each connection
 	wg    sync.WaitGroup
 
@@ -52,10 +53,17 @@ const downTime = 2 * time.Minute
 // patience is after how long the runner looks at the index anyway.
 const patience = time.Minute
 
+// grace is how long a message under way has when the server ends.
+const grace = 10 * time.Second
+
 // Run sends what is due until ctx ends; it then returns when what was under way
 // has ended.
 func (q *Queue) Run(ctx context.Context) error {
 	r := &runner{q: q, ctx: ctx, conns: make(chan struct{}, q.cfg.Connections), active: map[storage.Num]*work{}, dests: map[string]*dest{}}
+	var cut context.CancelFunc
+	r.work, cut = context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
 	q.running.Store(r)
 	defer q.running.Store(nil)
 	defer r.wg.Wait()
@@ -245,7 +253,7 @@ func (r *runner) next(d *dest) *job {
 func (r *runner) serve(d *dest) {
 	if d.name == "" {
 		for j := r.next(d); j != nil; j = r.next(d) {
-			r.settle(j, r.q.deliver(r.ctx, j))
+			r.settle(j, r.q.deliver(r.work, j))
 		}
 		return
 	}
@@ -271,7 +279,7 @@ func (r *runner) serve(d *dest) {
 // send makes one attempt at a job. Where a connection that served others before
 // is gone, it is made anew.
 func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []host, []*Outcome) {
-	ctx, cancel := context.WithTimeout(r.ctx, jobTime)
+	ctx, cancel := context.WithTimeout(r.work, jobTime)
 	defer cancel()
 	for again := true; ; again = false {
 		fresh := s == nil
@@ -285,10 +293,13 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 				if d.route != nil {
 					domain = domainOf(j.entry.Recipients[j.to[0]].Address)
 				}
-				hosts, o = r.q.hosts(ctx, domain)
+				hosts, o = r.q.hosts(r.ctx, domain)
 			}
 			if o == nil {
-				s, o = r.q.open(ctx, d, hosts)
+				s, o = r.q.open(r.ctx, d, hosts)
+			}
+			if o != nil && r.ctx.Err() != nil {
+				return nil, nil, same(j, stopping)
 			}
 			if o != nil {
 				r.setDown(d, o)

@@ -3,6 +3,7 @@ package queue
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ type sink struct {
 	conns int
 	count int
 	wg    sync.WaitGroup
+	tls   *tls.Config // of STARTTLS
 }
 
 type taken struct {
@@ -38,6 +40,7 @@ type taken struct {
 	to   []string
 	body string
 	conn int
+	tls  bool
 }
 
 func newSink(t testing.TB, ext ...string) *sink {
@@ -94,11 +97,25 @@ func (s *sink) serve(c net.Conn, n int) {
 		case "EHLO":
 			say("250-sink")
 			for _, e := range s.ext {
+				if _, on := c.(*tls.Conn); on && e == "STARTTLS" {
+					continue
+				}
 				say("250-" + e)
 			}
 			say("250 HELP")
+		case "STARTTLS":
+			say("220 go on")
+			w.Flush()
+			t := tls.Server(c, s.tls)
+			if t.Handshake() != nil {
+				return
+			}
+			c = t
+			r.Reset(t)
+			w.Reset(t)
 		case "MAIL":
-			m = taken{from: args, conn: n}
+			_, on := c.(*tls.Conn)
+			m = taken{from: args, conn: n, tls: on}
 			say("250 2.1.0 ok")
 		case "RCPT":
 			m.to = append(m.to, args)
