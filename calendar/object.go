@@ -33,7 +33,8 @@ type Object struct {
 
 	series *query.Series
 	key    timeKey
-	value  []byte // of the time index
+	value  []byte   // of the time index
+	ids    []string // of managed attachments
 	spool  blob.Spool
 	ref    blob.Ref
 }
@@ -64,6 +65,7 @@ func Prepare(ctx context.Context, blobs blob.Store, raw []byte, opts Options) (*
 	}
 	o.ETag = etag(raw)
 	o.key, o.value = timeEntry(o.series)
+	o.ids = managedIDs(c)
 	if len(raw) > inline {
 		if err := o.file(ctx, blobs); err != nil {
 			return nil, err

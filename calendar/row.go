@@ -24,7 +24,8 @@ type Entry struct {
 	Modified    time.Time // UTC, in seconds
 	Modseq      uint64
 
-	key timeKey
+	key      timeKey
+	attached []string // managed attachments
 }
 
 // Limits of names, in bytes.
@@ -35,7 +36,7 @@ const (
 
 // rowVersion begins a row's data. Then follow, in this order: size, component,
 // ETag (12 bytes), time of change, where the time index has it, name, UID,
-// Schedule-Tag.
+// Schedule-Tag, managed attachments.
 const rowVersion = 1
 
 const etagBytes = 12
@@ -68,7 +69,11 @@ func (e *Entry) encode() ([]byte, error) {
 		b = binary.AppendUvarint(b, uint64(len(e.UID))+1)
 		b = append(b, e.UID...)
 	}
-	return appendString(b, e.ScheduleTag), nil
+	b = appendString(b, e.ScheduleTag)
+	for _, id := range e.attached {
+		b = appendString(b, id)
+	}
+	return b, nil
 }
 
 func componentCode(name string) byte {
@@ -103,6 +108,9 @@ func decodeRow(r storage.Row) (Entry, error) {
 		e.UID = string(d.bytes(n - 1))
 	}
 	e.ScheduleTag = d.string()
+	for len(d.b) > 0 && !d.bad {
+		e.attached = append(e.attached, d.string())
+	}
 	if d.bad {
 		return e, fmt.Errorf("calendar row %d: %w", r.Num, storage.Corrupt)
 	}

@@ -151,7 +151,7 @@ func Put(tx *storage.Tx, id storage.CollectionID, name string, o *Object, cond C
 		}
 	}
 	e = Entry{Name: name, UID: o.UID, ETag: o.ETag, ScheduleTag: o.ScheduleTag, Component: o.Component,
-		Size: int64(len(o.Raw)), Modified: now(), key: o.key}
+		Size: int64(len(o.Raw)), Modified: now(), key: o.key, attached: o.ids}
 	if e.Object, err = o.store(tx); err != nil {
 		return e, false, err
 	}
@@ -184,6 +184,9 @@ func insert(tx *storage.Tx, id storage.CollectionID, e *Entry, value []byte) err
 	if e.Modseq, err = tx.Next(); err != nil {
 		return err
 	}
+	if err := refer(tx, e.attached, false); err != nil {
+		return err
+	}
 	num := putNum(e.Num)
 	return errors.Join(
 		tx.SetIndex(id, wordKey(nameTag, e.Name), num),
@@ -202,6 +205,9 @@ func replace(tx *storage.Tx, id storage.CollectionID, old, e *Entry, value []byt
 		return err
 	}
 	if err := tx.Set(id, e.Num, e.Object, data); err != nil {
+		return err
+	}
+	if err := errors.Join(refer(tx, e.attached, false), refer(tx, old.attached, true)); err != nil {
 		return err
 	}
 	if old.key != e.key {
@@ -238,6 +244,7 @@ func remove(tx *storage.Tx, id storage.CollectionID, e *Entry) error {
 		return err
 	}
 	return errors.Join(
+		refer(tx, e.attached, true),
 		tx.SetIndex(id, wordKey(nameTag, e.Name), nil),
 		tx.SetIndex(id, wordKey(uidTag, e.UID), nil),
 		tx.SetIndex(id, e.key.bytes(e.Num), nil))
@@ -306,6 +313,9 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 		}
 	}
 	if move {
+		if err := refer(tx, src.attached, false); err != nil { // they stay while it is nowhere
+			return e, false, err
+		}
 		if err := remove(tx, from, &src); err != nil {
 			return e, false, err
 		}
@@ -317,6 +327,11 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 	e.Name, e.Modified = as, now()
 	if err := insert(tx, to, &e, value); err != nil {
 		return e, false, err
+	}
+	if move {
+		if err := refer(tx, src.attached, true); err != nil {
+			return e, false, err
+		}
 	}
 	for _, p := range props {
 		p.Collection, p.Num = to, e.Num

@@ -14,9 +14,9 @@ import (
 	"atrium/dav"
 	"atrium/dav/files"
 	"atrium/mail"
-	"atrium/mail/sift"
 	"atrium/mail/queue"
 	"atrium/mail/rules"
+	"atrium/mail/sift"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/embedded"
@@ -61,7 +61,7 @@ func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *ho
 	if err := os.WriteFile(filepath.Join(cfg.Data, domainFile), []byte(cfg.Domain+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	schemas := []storage.Schema{mail.Schema, queue.Schema, calendar.Schema, contacts.Schema, files.Schema, dav.Notifications}
+	schemas := []storage.Schema{mail.Schema, queue.Schema, calendar.Schema, calendar.Attachments, contacts.Schema, files.Schema, dav.Notifications}
 	if h.store, err = storage.Open(h.embedded.Engine, h.embedded.Blobs, schemas, cfg.Storage, log); err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func NewWithPush(t testing.TB, pushing push.Config, change ...func(*dav.Config))
 			t.Fatal(err)
 		}
 	}
-	store, err := storage.Open(below.Engine, below.Blobs, []storage.Schema{calendar.Schema, contacts.Schema, files.Schema, dav.Notifications}, storage.DefaultConfig(), log)
+	store, err := storage.Open(below.Engine, below.Blobs, []storage.Schema{calendar.Schema, calendar.Attachments, contacts.Schema, files.Schema, dav.Notifications}, storage.DefaultConfig(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
