@@ -257,6 +257,7 @@ var operations = map[string]operation{
 			return h.deleteAccount(ctx, x)
 		})
 	}),
+	"junk":       op(junkOperation),
 	"alias add":  op(addAlias),
 	"alias list": op(func(h *house, ctx context.Context, _ struct{}) (any, error) { return h.dir.Aliases(ctx) }),
 	"alias delete": op(func(h *house, ctx context.Context, a aliasArgs) (any, error) {

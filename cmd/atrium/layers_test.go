@@ -20,7 +20,7 @@ var floors = map[string]int{
 	"mail/message": 2, "mail/resolver": 2, "mail/smtpclient": 2, "mail/conn": 2, "calendar/ics": 2, "calendar/recur": 2, "contacts/card": 2, "dav/elem": 2,
 	"mail/auth": 3, "mail/authres": 3, "mail/dkim": 3, "mail/sieve": 3, "mail/junk": 3, "mail/verify": 3, "calendar/query": 3, "calendar/zones": 3, "calendar/itip": 3, "contacts/query": 3,
 	"mail": 4, "mail/delivery": 4, "mail/queue": 4, "calendar": 4, "contacts": 4,
-	"mail/imip": 5, "contacts/directory": 5, "mail/rules": 5, "calendar/schedule": 5, "calendar/feed": 5,
+	"mail/imip": 5, "mail/sift": 5, "contacts/directory": 5, "mail/rules": 5, "calendar/schedule": 5, "calendar/feed": 5,
 	"mail/imapd": 6, "mail/imapd/wire": 2, "mail/pop3d": 6, "mail/smtpd": 6, "mail/inbound": 6, "mail/sieved": 6, "mail/mailtest": 2,
 	"dav": 6, "dav/caldav": 6, "dav/carddav": 6, "dav/files": 6, "dav/tzdist": 6, "dav/birthdays": 6, "dav/push": 6, "dav/davtest": 6, "web": 6,
 	"internal/control": 0, "internal/certs": 0, "internal/outbound": 0,

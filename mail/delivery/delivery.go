@@ -81,6 +81,7 @@ type Deliverer struct {
 	dir     *account.Directory
 	cfg     Config
 	filters []Filter
+	judge   Judge // nil: none
 	log     *slog.Logger
 	split   splitMemory
 	pool    sync.Pool    // of *[headerChunk]byte

@@ -25,6 +25,7 @@ type Filter interface {
 type Plan struct {
 	Into   []Into
 	Reject string // the reason for the sender; not empty: the message is refused, nothing else counts
+	Mark   []byte // kept beside the message (mail.JunkFacet), nil: nothing
 
 	// Send is done before the message goes into mailboxes: what sends it on. When it
 	// fails the message goes to INBOX as well.
@@ -48,9 +49,9 @@ type Into struct {
 
 // plan runs the filters for one recipient.
 func (d *Deliverer) plan(ctx context.Context, m *Message, to account.Recipient) Plan {
-	p := Plan{Into: []Into{{Mailbox: to.Detail, Folder: true}}}
+	p := m.begin(ctx, to)
 	for _, f := range d.filters {
-		next := Plan{Into: append([]Into(nil), p.Into...), Reject: p.Reject,
+		next := Plan{Into: append([]Into(nil), p.Into...), Reject: p.Reject, Mark: p.Mark,
 			Send: slices.Clip(p.Send), Note: slices.Clip(p.Note), After: slices.Clip(p.After)}
 		if err := f.Filter(ctx, m, to, &next); err != nil {
 			d.log.Error("filter failed, its result is not used", "account", to.Account.Name, "message", m.env.ID, "error", err)

@@ -26,6 +26,8 @@ type Message struct {
 	trace    int64 // bytes of the trace lines
 	path     int64 // of them, Return-Path
 	prepared *mail.Prepared
+	opinions map[storage.AccountID]*Opinion
+	fielded  bool // the fields of the only opinion are in the header
 	variants []*mail.Prepared
 }
 
@@ -110,7 +112,11 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 		out[i].Route = r
 	}
 	split := m.splitKey()
-	if err := m.prepare(ctx); err != nil {
+	err := m.judgeAlone(ctx)
+	if err == nil {
+		err = m.prepare(ctx)
+	}
+	if err != nil {
 		for i := range out {
 			out[i].Err = err
 		}
@@ -153,6 +159,7 @@ type job struct {
 	send    []func(context.Context) error
 	note    []func(*storage.Tx) error
 	after   []func(context.Context) error
+	mark    []byte
 	refused map[string]error // by detail
 	err     error
 	skip    bool // it has the message from an earlier attempt
@@ -201,6 +208,7 @@ func (j *job) add(to account.Recipient, p Plan) {
 		return
 	}
 	j.into = append(j.into, p.Into...)
+	j.mark = p.Mark
 	j.send, j.note, j.after = append(j.send, p.Send...), append(j.note, p.Note...), append(j.after, p.After...)
 }
 
@@ -266,7 +274,11 @@ func (m *Message) store(ctx context.Context, j *job) error {
 				continue
 			}
 			filled = append(filled, box)
-			if _, err := acct.AppendTx(tx, box, mail.NewMessage{Prepared: cmp.Or(into.Prepared, m.prepared), Flags: into.Flags, Date: m.env.Time}); err != nil {
+			form := cmp.Or(into.Prepared, m.prepared)
+			if j.mark != nil {
+				form = form.With(mail.JunkFacet, j.mark)
+			}
+			if _, err := acct.AppendTx(tx, box, mail.NewMessage{Prepared: form, Flags: into.Flags, Date: m.env.Time}); err != nil {
 				return err
 			}
 		}
