@@ -3,6 +3,7 @@ package dav
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -54,9 +55,8 @@ type Prefer struct {
 
 // headers reads what every method looks at.
 func (rq *Request) headers() (err error) {
-	if enc := rq.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return &Error{Status: http.StatusUnsupportedMediaType, Header: http.Header{"Accept-Encoding": {"identity"}},
-			Text: "bodies are taken as they are, without Content-Encoding"} // RFC 9110 §15.5.16
+	if err := rq.decode(); err != nil {
+		return err
 	}
 	switch d := rq.Header.Get("Depth"); {
 	case d == "":
@@ -99,8 +99,8 @@ func (rq *Request) headers() (err error) {
 // applied tells in the answer's header which preference was followed.
 func (rq *Request) applied(w http.ResponseWriter, preference string) {
 	h := w.Header()
-	if h.Get("Vary") == "" {
-		h.Set("Vary", "Prefer")
+	if !slices.Contains(h["Vary"], "Prefer") {
+		h.Add("Vary", "Prefer")
 	}
 	if rq.Prefer.Brief {
 		h.Add("Vary", "Brief")

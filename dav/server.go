@@ -24,6 +24,7 @@ type Server struct {
 	log    *slog.Logger
 	*registry
 	ready readySet
+	zip   http.Handler // answers in gzip where the client takes it
 	quiet func(a storage.AccountID, modseq uint64, whom string) // see OnQuiet
 }
 
@@ -33,6 +34,7 @@ func New(cfg Config, store *storage.Store, people *account.Directory, log *slog.
 	s := &Server{cfg: cfg, store: store, people: people, log: log}
 	all := append(s.modules(), modules...)
 	s.registry = collect(all)
+	s.zip = s.compressed()
 	return s
 }
 
@@ -56,6 +58,14 @@ func (s *Server) HTTP(tlsConfig *tls.Config) *http.Server {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if mayCompress(r) {
+		s.zip.ServeHTTP(w, r)
+		return
+	}
+	s.answer(w, r)
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	defer s.caught(w, r)
 	if strings.HasPrefix(r.URL.Path, "/.well-known/") && s.wellKnown[strings.Trim(r.URL.Path[len("/.well-known/"):], "/")] {
 		// RFC 6764 §5. The method stays the same for clients that follow:
