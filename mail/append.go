@@ -55,6 +55,14 @@ func (p *Prepared) With(facet byte, value []byte) *Prepared {
 	return c
 }
 
+// Kept is how many bytes of memory p takes while it is not released, beside its body.
+func (p *Prepared) Kept() (n int) {
+	for _, f := range p.facets {
+		n += len(f)
+	}
+	return n
+}
+
 // Index is the message's index record.
 func (p *Prepared) Index() (message.Index, error) { return message.OpenIndex(p.facets[IndexFacet]) }
 
@@ -144,9 +152,7 @@ func (a *Account) stage(ctx context.Context, id ID, msgs []NewMessage) (list []*
 	all := 0
 	for i := range msgs {
 		objects[i] = storage.Object{Blob: msgs[i].ref, Facets: msgs[i].facets}
-		for _, f := range msgs[i].facets {
-			size[i] += len(f)
-		}
+		size[i] = msgs[i].Kept()
 		all += size[i]
 		bytes += msgs[i].ref.Size
 	}

@@ -23,5 +23,9 @@
 // between accounts, but that each grant is noted for its grantee too. The package knows no UID validity, flag, ETag, mailbox or
 // calendar. Records carry a version byte. A Tx does no I/O but its reads.
 //
+// A transaction has a limit (package kv). Large work goes in several, each correct
+// alone; what must show at once is staged before (Tx.Stage). A backup is one snapshot with
+// the bodies that it refers to.
+//
 // Start reading at Store, View, Tx and Table; keys.go has the layout.
 package storage

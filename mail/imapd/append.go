@@ -18,10 +18,15 @@ type appending struct {
 	dst  *mail.Account
 	to   *mail.Mailbox
 	msgs []mail.NewMessage
+	kept int // bytes of memory that msgs take
 }
 
-// maxAppends is how many messages one APPEND may bring (RFC 3502).
-const maxAppends = 5000
+// One APPEND may bring so many messages (RFC 3502), which may take so many bytes of memory beside
+// their bodies: some 2 KB each as a rule, and more than a MB at most.
+const (
+	maxAppends    = 5000
+	maxAppendKept = 64 << 20
+)
 
 // append handles APPEND.
 //
@@ -151,5 +156,8 @@ func (a *appending) prepare(spool blob.Spool, flags []imap.Flag, date time.Time)
 		return err
 	}
 	a.msgs = append(a.msgs, mail.NewMessage{Prepared: p, Flags: flags, Date: date})
+	if a.kept += p.Kept(); a.kept > maxAppendKept {
+		return no("LIMIT", "The messages are too much at once")
+	}
 	return nil
 }

@@ -12,7 +12,8 @@
 //
 // # Rules
 //
-// A body is written once for all who commit the same bytes. Its index entry is
+// A body is written once for all who commit the same bytes; known says of most new
+// ones that they are new. Its index entry is
 // attached to the engine after its bytes are in the journal, so that a crash
 // leaves at worst bytes that no entry names. Sweep takes a body away only when it
 // is not live, pinned, pending or young: filed, or asked for by a Commit, within
