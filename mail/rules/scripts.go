@@ -82,7 +82,7 @@ func NewScripts(s *storage.Store, cfg Config, log *slog.Logger) (*Scripts, error
 		return nil, err
 	}
 	o := sieve.DefaultOptions()
-	o.MaxScript, o.MaxRedirects, o.Disable = cfg.MaxScript, cfg.MaxRedirects, cfg.Disable
+	o.MaxScript, o.Disable = cfg.MaxScript, cfg.Disable
 	return &Scripts{storage: s, compiler: sieve.NewCompiler(o), cfg: cfg, log: log, known: map[storage.AccountID]*kept{}}, nil
 }
 

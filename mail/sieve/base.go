@@ -129,10 +129,7 @@ func compileRedirect(c *compiler, a *call) op {
 func compileReject(c *compiler, a *call) op {
 	reason := c.text(a.pos[0])
 	return func(r *run) error {
-		switch {
-		case r.env.IMAP:
-			return fmt.Errorf("a message in a mailbox cannot be refused: %w", Conflict)
-		case r.done.reject, r.done.vacation, r.done.other:
+		if r.done.reject || r.done.vacation || r.done.other {
 			return fmt.Errorf("a refusal and other actions: %w", Conflict)
 		}
 		r.done.reject, r.keep = true, false
@@ -321,9 +318,6 @@ func compileEnvelope(c *compiler, a *call) cond {
 		}
 	}
 	return func(r *run) (bool, error) {
-		if r.env.IMAP {
-			return false, fmt.Errorf("a message in a mailbox has no envelope: %w", NotAvailable)
-		}
 		var values []string
 		for _, p := range parts {
 			switch lower(p.eval(r)) {

@@ -9,9 +9,8 @@ import (
 
 // Options are the settings of a Compiler.
 type Options struct {
-	MaxScript    int      // bytes of a script
-	MaxRedirects int      // of one run, for messages; Limits bounds a run
-	Disable      []string // capabilities not to be known
+	MaxScript int      // bytes of a script
+	Disable   []string // capabilities not to be known
 	// NotifyMethods are the schemes of notify that the caller carries out.
 	NotifyMethods []string
 }
@@ -145,6 +144,9 @@ func (c *compiler) block(cmds []*node) op {
 		}
 		c.started = true
 		ops = append(ops, c.command(n))
+		if n.name == "stop" && i+1 < len(cmds) {
+			c.warnf(cmds[i+1].pos, "this is never reached: \"stop\" stands before it")
+		}
 	}
 	return sequence(ops)
 }

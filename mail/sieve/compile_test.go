@@ -49,6 +49,17 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	s, err := NewCompiler(DefaultOptions()).Compile("require \"vacation\";\nif header :contains \"a\" \"\" { stop; keep; }\nvacation :days 0 \"x\";")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "line 2:25: every value contains the empty string\nline 2:36: this is never reached: \"stop\" stands before it\nline 3:16: 0 days: 1 to 90 are possible, the nearest counts"
+	if got := Problems(s.Warnings()).Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestOff checks that each extension is unknown when it is switched off, and the
 // others go on.
 func TestOff(t *testing.T) {

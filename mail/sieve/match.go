@@ -157,6 +157,9 @@ func (c *compiler) matcher(a *call, keys *arg) *matcher {
 			continue
 		}
 		m.folded[i] = m.cmp.folded(k.fixed)
+		if m.how == "contains" && k.fixed == "" {
+			c.warnf(k.pos, "every value contains the empty string")
+		}
 		switch m.how {
 		case "matches":
 			m.globs[i] = newGlob(k.fixed, m.cmp)

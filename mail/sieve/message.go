@@ -117,11 +117,9 @@ func fieldsOf(header []byte) []field {
 	}
 }
 
-// named yields the positions of the fields of a name, in their order.
+// named returns the fields of a name, in their order.
 func (m *Message) named(name string) []field {
-	if m.loaded == false {
-		m.load()
-	}
+	m.load()
 	return namedIn(m.fields, name)
 }
 
@@ -154,7 +152,7 @@ func (m *Message) Edited() []byte {
 	return append(b, "\r\n"...)
 }
 
-// Fold is the length of the header as it came, with the empty line.
+// HeaderSize is the length of the header as it came, with the empty line.
 func (m *Message) HeaderSize() int64 {
 	m.load()
 	return int64(len(m.header))

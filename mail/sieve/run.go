@@ -59,7 +59,6 @@ type Env struct {
 	Virus    int               // 0 not looked at, 1 clean to 5 sure (RFC 5235 §2.2)
 	Separate string            // what begins the detail of a local part, such as "+"
 	Limits   Limits            // zero: DefaultLimits
-	IMAP     bool              // the run is for a message in a mailbox (RFC 6785): reject, vacation and envelope cannot be
 }
 
 // Host is what lies outside of message and script.

@@ -31,6 +31,9 @@ func compileVacation(c *compiler, a *call) op {
 	}
 	pause := defaultPause
 	if x := a.tags["days"]; x != nil {
+		if most := int64(maxPause / minPause); x.n < 1 || x.n > most {
+			c.warnf(x.pos, "%d days: 1 to %d are possible, the nearest counts", x.n, most)
+		}
 		pause = time.Duration(min(max(x.n, 1), int64(maxPause/minPause))) * minPause
 	}
 	if x := a.tags["seconds"]; x != nil {
@@ -38,8 +41,6 @@ func compileVacation(c *compiler, a *call) op {
 	}
 	return func(r *run) error {
 		switch {
-		case r.env.IMAP:
-			return fmt.Errorf("a message in a mailbox is not answered: %w", Conflict)
 		case r.done.vacation:
 			return fmt.Errorf("a second vacation: %w", Conflict) // RFC 5230 §4.7
 		case r.done.reject:

@@ -215,10 +215,6 @@ var environment = extension{name: "environment", rfc: "5183", tests: []test{
 	}},
 }}
 
-// imapsieve runs scripts when messages come into mailboxes or change there (RFC 6785); its
-// items are environment's, its actions those that make sense there.
-var imapsieve = extension{name: "imapsieve", rfc: "6785", needs: []string{"environment"}}
-
 var imap4flags = extension{name: "imap4flags", rfc: "5232",
 	commands: []command{
 		{name: "setflag", shape: flagShape, compile: compileFlag}, {name: "addflag", shape: flagShape, compile: compileFlag},
