@@ -140,7 +140,7 @@ func refer(tx *storage.Tx, ids []string, gone bool) error {
 func managedIDs(c *ics.Calendar) (ids []string) {
 	for _, k := range c.Components {
 		for i := range k.Props {
-			if k.Props[i].Name != "ATTACH" || len(ids) >= maxManaged {
+			if k.Props[i].Name != "ATTACH" || len(ids) >= MaxManaged {
 				continue
 			}
 			if id, ok := k.Props[i].Param("MANAGED-ID"); ok && id != "" && len(id) <= 100 && !slices.Contains(ids, id) {
@@ -151,5 +151,5 @@ func managedIDs(c *ics.Calendar) (ids []string) {
 	return ids
 }
 
-// maxManaged bounds how many attachments of an object are counted.
-const maxManaged = 30
+// MaxManaged is how many managed attachments an object may have.
+const MaxManaged = 30

@@ -151,3 +151,15 @@ func Origin(r *http.Request) string {
 	}
 	return scheme + "://" + r.Host
 }
+
+// Account is the account that the request's target is in.
+func (rq *Request) Account() storage.AccountID { return rq.Target.account(rq) }
+
+// Unchanged checks the request's preconditions (RFC 9110 §13) on a member.
+func (rq *Request) Unchanged(r *Resource) error {
+	c, err := rq.conditions()
+	if err != nil || c.none() {
+		return err
+	}
+	return c.check(r.Entry, false)
+}

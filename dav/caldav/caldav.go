@@ -31,14 +31,17 @@ const (
 
 // Config has the settings of CalDAV.
 type Config struct {
-	MaxObject    int64 `toml:"max_object"`    // bytes of one calendar object
-	MaxAttendees int   `toml:"max_attendees"` // of one component
-	Birthdays    bool  `toml:"birthdays"`     // a calendar of the birthdays in each one's contacts
+	MaxObject      int64 `toml:"max_object"`      // bytes of one calendar object
+	MaxAttendees   int   `toml:"max_attendees"`   // of one component
+	MaxAttachment  int64 `toml:"max_attachment"`  // bytes of a managed attachment
+	MaxAttachments int   `toml:"max_attachments"` // of one object
+	Birthdays      bool  `toml:"birthdays"`       // a calendar of the birthdays in each one's contacts
 }
 
 // DefaultConfig returns settings that take all that clients are known to send.
 func DefaultConfig() Config {
-	return Config{MaxObject: int64(ics.DefaultLimits().Size), MaxAttendees: calendar.DefaultOptions().Attendees, Birthdays: true}
+	return Config{MaxObject: int64(ics.DefaultLimits().Size), MaxAttendees: calendar.DefaultOptions().Attendees, Birthdays: true,
+		MaxAttachment: 25 << 20, MaxAttachments: 20}
 }
 
 // face is what the module's functions need.
@@ -54,6 +57,7 @@ func (f *face) blobs() blob.Store { return f.store.Blobs() }
 // Modules serves the calendars of a store below /calendars/. feeds, which may be nil, is told of new
 // subscriptions.
 func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module {
+	cfg.MaxAttachments = min(cfg.MaxAttachments, calendar.MaxManaged)
 	f := &face{cfg: cfg, store: store, feeds: feeds}
 	f.tree = &dav.Tree{
 		Segment: "calendars", Schema: calendar.Schema.Code, HomeSet: elem.N("C:calendar-home-set"), MaxSize: cfg.MaxObject,
@@ -92,6 +96,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 				{Root: elem.N("CS:unpublish-calendar"), On: calendarKind, Run: f.publish(false)},
 			},
 		},
+		f.attachmentModule(),
 		tzdist.Module(),
 	}
 }
