@@ -9,7 +9,7 @@ work=$(mktemp -d)
 export BENCH_STATE=$work/server TMPDIR=$work
 passed=0 failed=0 left=0
 
-need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todoman khard:khard litmus:litmus swaks:swaks)
+need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todoman khard:khard litmus:litmus swaks:swaks sieve-connect:sieve-connect)
 py=/usr/bin/python3 # where Debian's packages go
 [ -x $py ] || py=python3
 missing=()
@@ -21,14 +21,14 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/nu
 fi
 
 # ports that no one uses now
-read -r IMAP_PORT POP3_PORT LMTP_PORT SMTP_PORT HTTP_PORT <<<"$(python3 - <<'E2'
+read -r IMAP_PORT POP3_PORT LMTP_PORT SMTP_PORT HTTP_PORT SIEVE_PORT <<<"$(python3 - <<'E2'
 import socket
-s=[socket.socket() for _ in range(5)]
+s=[socket.socket() for _ in range(6)]
 for x in s: x.bind(("127.0.0.1",0))
 print(*[x.getsockname()[1] for x in s])
 E2
 )"
-export IMAP_PORT POP3_PORT LMTP_PORT SMTP_PORT HTTP_PORT HOST=127.0.0.1 USER=user1 PASS=pass
+export IMAP_PORT POP3_PORT LMTP_PORT SMTP_PORT HTTP_PORT SIEVE_PORT HOST=127.0.0.1 USER=user1 PASS=pass
 export DAV_URL=http://127.0.0.1:$HTTP_PORT/
 trap '"$top/bench.sh" down >/dev/null 2>&1; rm -rf "$work"' EXIT
 "$top/bench.sh" up >"$work/up.log" 2>&1 || { cat "$work/up.log"; echo "FAIL the server did not start"; exit 1; }
@@ -48,6 +48,7 @@ for f in "$here"/[0-9]*.py; do run "$(basename "$f" .py)" $py $py "$f"; done
 run litmus litmus "$here/litmus.sh"
 run mbsync mbsync "$here/mbsync.sh"
 run swaks swaks "$here/swaks.sh"
+run sieve sieve-connect "$here/sieve.sh"
 run vdirsyncer vdirsyncer "$here/vdirsyncer.sh"
 
 more=$top/../shared/clients

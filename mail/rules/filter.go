@@ -88,7 +88,7 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 		return nil
 	}
 	e := m.Envelope()
-	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Spam: spam(&e.Verdict), Separate: f.separate,
+	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Spam: spam(&e.Verdict, m.Opinion(to)), Separate: f.separate,
 		Items: map[string]string{"name": "Atrium", "host": f.hostname, "location": "MDA", "phase": "during", "version": "1"}}
 	if _, domain, ok := strings.Cut(f.hostname, "."); ok {
 		d.env.Items["domain"] = domain
@@ -107,11 +107,16 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	return d.carryOut(ctx, &res)
 }
 
-// spam is a verdict in percent, -1 when nothing looked.
-func spam(v *delivery.Verdict) int {
+// spam is in percent how sure checks and what the account taught are that a message is junk, -1 when
+// nothing looked.
+func spam(v *delivery.Verdict, o *delivery.Opinion) int {
 	switch {
 	case v.Quarantine != "":
 		return 100
+	case o != nil && o.Junk:
+		return int(min(max(o.Score*100, 50), 100))
+	case o != nil:
+		return int(min(max(o.Score*100, 0), 49))
 	case v.Score > 0:
 		return int(min(v.Score*10, 99))
 	case v.SPF != "" || v.DMARC != "" || v.Score < 0 || len(v.Reasons) > 0:
