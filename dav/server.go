@@ -24,7 +24,7 @@ type Server struct {
 	log    *slog.Logger
 	*registry
 	ready readySet
-	zip   http.Handler // answers in gzip where the client takes it
+	zip   http.Handler                                          // answers in gzip where the client takes it
 	quiet func(a storage.AccountID, modseq uint64, whom string) // see OnQuiet
 }
 
@@ -32,7 +32,7 @@ type Server struct {
 // given. Two claims on one name panic.
 func New(cfg Config, store *storage.Store, people *account.Directory, log *slog.Logger, modules ...Module) *Server {
 	s := &Server{cfg: cfg, store: store, people: people, log: log}
-	all := append(s.modules(), modules...)
+	all := append(append(s.modules(), modules...), bulk) // bulk last: a module may know better what a POST means
 	s.registry = collect(all)
 	s.zip = s.compressed()
 	return s
@@ -40,7 +40,7 @@ func New(cfg Config, store *storage.Store, people *account.Directory, log *slog.
 
 // modules are the server's own.
 func (s *Server) modules() []Module {
-	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, versioning, delegation, sharing, syncCollection, quota, calendarServer}
+	return []Module{webdav, locking, extendedMKCOL, accessControl, principals, versioning, delegation, sharing, addMember, syncCollection, quota, calendarServer}
 }
 
 // Store returns the store, for modules.

@@ -15,7 +15,7 @@ type Standard struct {
 // tokens in the DAV header, its reports and methods, or else its properties.
 func Standards(modules ...Module) []Standard {
 	var out []Standard
-	for _, m := range append((*Server)(nil).modules(), modules...) {
+	for _, m := range append(append((*Server)(nil).modules(), modules...), bulk) {
 		var what []string
 		for _, f := range m.Features {
 			if len(f) == 1 { // RFC 4918 §18
