@@ -284,7 +284,7 @@ func (s *Store) create(tx *storage.Tx, name string, set settings) (*storage.Coll
 		return nil, err
 	}
 	if int(h.mailboxes) >= s.cfg.MaxMailboxes {
-		return nil, fmt.Errorf("%d mailboxes: %w", h.mailboxes, storage.TooLarge)
+		return nil, fmt.Errorf("%d mailboxes: %w", h.mailboxes, storage.OverQuota)
 	}
 	set.uidValidity = h.take(s.now())
 	c, err := tx.Create(Schema.Code, name, set.encode())

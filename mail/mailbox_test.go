@@ -207,8 +207,11 @@ func TestMailboxLimit(t *testing.T) {
 	s := openStore(t, func(c *Config) { c.MaxMailboxes = 10 })
 	a := account(t, s, 1)
 	create(t, a, "1", "2", "3", "4")
-	if _, err := a.Create(t.Context(), "5"); !errors.Is(err, storage.TooLarge) {
+	if _, err := a.Create(t.Context(), "5"); !errors.Is(err, storage.OverQuota) {
 		t.Fatal(err)
+	}
+	if have, most, err := a.Room(t.Context()); have != 10 || most != 10 || err != nil {
+		t.Fatal(have, most, err)
 	}
 }
 

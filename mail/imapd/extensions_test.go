@@ -610,7 +610,7 @@ var matrix = map[string]struct {
 	"QUOTA": {on: `
 		C: a GETQUOTAROOT INBOX
 		S: * QUOTAROOT INBOX ""
-		S: * QUOTA "" ()
+		S: * QUOTA "" (MAILBOX 6 10000)
 		S: a OK $...
 		C: b GETQUOTA x
 		S: b NO [NONEXISTENT] $...

@@ -247,12 +247,16 @@ func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
 }
 
 // matchList tells whether a name matches a pattern: * is any text, % any without the
-// separator. INBOX is the same in any case. It takes len(pattern) * len(name) steps at most.
+// separator. The letters of INBOX, where a name begins with it, are the same in any case. It takes len(pattern) * len(name) steps at most.
 func matchList(pattern, name string) bool {
 	pattern = wire.CanonicalName(pattern)
 	// at[i] tells whether pattern so far matches name[:i].
 	at := make([]bool, len(name)+1)
 	at[0] = true
+	inbox := 0
+	if name == "INBOX" || strings.HasPrefix(name, "INBOX/") {
+		inbox = len("INBOX")
+	}
 	for p := 0; p < len(pattern); p++ {
 		switch c := pattern[p]; c {
 		case '*', '%':
@@ -263,7 +267,7 @@ func matchList(pattern, name string) bool {
 			}
 		default:
 			for i := len(name); i > 0; i-- {
-				at[i] = at[i-1] && name[i-1] == c
+				at[i] = at[i-1] && (name[i-1] == c || i <= inbox && name[i-1] == c-'a'+'A')
 			}
 			at[0] = false
 		}

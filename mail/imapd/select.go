@@ -41,8 +41,8 @@ func (c *session) selectMailbox(r *wire.Reader, readOnly bool) error {
 	}
 	if c.view != nil {
 		c.deselect()
-		if c.has(qresyncOn) || c.has(rev2On) {
-			c.untagged("OK [CLOSED] Closed") // RFC 7162 §3.2.11
+		if c.server.reg.has("QRESYNC") || c.has(rev2On) {
+			c.untagged("OK [CLOSED] Closed") // RFC 7162 §3.2.11: whether or not it is enabled
 		}
 	}
 	account, m, err := c.mailbox(name, storage.Read)

@@ -313,10 +313,10 @@ func TestSharedQuota(t *testing.T) {
 	mailtest.Play(t, r.bare(), login(1, 3)+`
 		C: a GETQUOTAROOT Shared/sales/INBOX
 		S: * QUOTAROOT Shared/sales/INBOX Shared/sales
-		S: * QUOTA Shared/sales (STORAGE 0 4096)
+		S: * QUOTA Shared/sales (STORAGE 0 4096 MAILBOX $_ 10000)
 		S: a OK $...
 		C: b GETQUOTA Shared/sales
-		S: * QUOTA Shared/sales (STORAGE 0 4096)
+		S: * QUOTA Shared/sales (STORAGE 0 4096 MAILBOX $_ 10000)
 		S: b OK $...
 		C: c GETQUOTA Shared/nobody
 		S: c NO $...
@@ -367,6 +367,7 @@ func TestUnseenIsNotThere(t *testing.T) {
 	b := newBelieverAs(t, r, "b", "user2", &log)
 	b.do("SELECT INBOX")
 	ask := func(cmd string, name string) string {
+		b.do("SELECT INBOX")
 		from := len(log)
 		b.do(fmt.Sprintf(cmd, name))
 		out := ""
@@ -390,7 +391,6 @@ func TestUnseenIsNotThere(t *testing.T) {
 		if unseen, nowhere = ask(cmd, "Shared/user3/INBOX"), ask(cmd, "Shared/nobody/INBOX"); unseen != nowhere {
 			t.Errorf("%s\nshares nothing:\n%snobody:\n%s", cmd, unseen, nowhere)
 		}
-		b.do("SELECT INBOX")
 	}
 	m, err := a.MailboxByID(t.Context(), id)
 	if err != nil || m.Name != "secret" || m.Exists != 1 {
