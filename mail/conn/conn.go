@@ -40,6 +40,7 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	user   string // guarded by server.mu
+	since  uint64 // Server.ends when the command under way came
 	attrs  []any
 	log    *slog.Logger
 

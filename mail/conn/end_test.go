@@ -9,6 +9,7 @@ import (
 
 // End ends the connections of one user after the command under way, and no others; who comes back is served.
 func TestEnd(t *testing.T) {
+
 	s, addr := serve(t, Protocol{Name: "echo", Serve: func(c *Conn) {
 		c.WriteString("hello\r\n")
 		for {
@@ -21,6 +22,10 @@ func TestEnd(t *testing.T) {
 			line, err := c.ReadLine(100)
 			if err != nil {
 				return
+			}
+			if string(line) == "slowly anna" { // as a login that End overtakes
+				c.server.End("anna")
+				c.Claim("anna")
 			}
 			if user, ok := strings.CutPrefix(string(line), "user "); ok {
 				if c.Claim(user) != nil {
@@ -57,4 +62,6 @@ func TestEnd(t *testing.T) {
 	back.want("hello")
 	back.send("user anna\r\n")
 	back.want("ok")
+	back.send("slowly anna\r\n")
+	back.want("ok", "ended")
 }

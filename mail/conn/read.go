@@ -32,6 +32,7 @@ func (c *Conn) Wait(wake <-chan struct{}, d time.Duration) error {
 	}
 	if c.pos < c.end {
 		c.mu.Unlock()
+		c.since = c.server.ends.Load()
 		return nil
 	}
 	c.waiting, c.woken = true, false
@@ -49,6 +50,7 @@ func (c *Conn) Wait(wake <-chan struct{}, d time.Duration) error {
 	c.waiting = false
 	woken, stopping := c.woken, c.stopping
 	c.mu.Unlock()
+	c.since = c.server.ends.Load()
 	switch {
 	case woken && (err == nil || errors.Is(err, TimedOut)):
 		return Woken // input that came as well stays for the next Wait

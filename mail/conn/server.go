@@ -45,6 +45,8 @@ type Server struct {
 	conns     map[*Conn]struct{}
 	addresses map[netip.Prefix]int
 	users     map[string]int
+	ends      atomic.Uint64     // calls of End
+	ended     map[string]uint64 // the last of them for each user
 	running   sync.WaitGroup
 }
 
@@ -57,6 +59,7 @@ func NewServer(p Protocol, cfg Config, tlsConfig *tls.Config, log *slog.Logger) 
 		conns:     map[*Conn]struct{}{},
 		addresses: map[netip.Prefix]int{},
 		users:     map[string]int{},
+		ended:     map[string]uint64{},
 	}
 }
 
@@ -222,18 +225,29 @@ func (s *Server) claim(c *Conn, user string) error {
 	}
 	s.unclaim(before)
 	c.user = user
+	if s.ended[user] > c.since { // the credentials were checked before End
+		c.ended.Store(true)
+		c.stop()
+	}
 	return nil
 }
 
+const maxEnded = 10_000
+
 // End ends all connections that are claimed as user's, each after the command
 // under way: what its Wait, or a command whose peer stands still, returns is Stopping,
-// and Conn.Ended tells why. It does not wait for them, and tells how many they are.
+// and Conn.Ended tells why. A login under way does not escape. It does not wait for them, and tells
+// how many they are.
 func (s *Server) End(user string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if user == "" || s.users[user] == 0 {
+	if user == "" {
 		return 0
 	}
+	if len(s.ended) >= maxEnded {
+		clear(s.ended) // all of those logins came to an end long ago
+	}
+	s.ended[user] = s.ends.Add(1)
 	for c := range s.conns {
 		if c.user == user {
 			c.ended.Store(true)
