@@ -26,6 +26,9 @@ func FuzzSession(f *testing.F) {
 		"a CREATE x (USE (\\Archive))\r\nb RENAME x y\r\nc DELETE y\r\nd MOVE 1 y\r\ne COPY 1:* Sent\r\n",
 		"a ENABLE IMAP4rev2 UTF8=ACCEPT\r\nb APPEND \"\xc3\xa9&\" UTF8 (~{1+}\r\nx)\r\nc CREATE \"e\xcc\x81\"\r\n",
 		"a ENABLE UIDONLY\r\nb UID FETCH 1:* FLAGS\r\nc UID SEARCH RETURN (SAVE) UID 1\r\nd SETQUOTA \"\" (STORAGE 1)\r\n",
+		"a UIDBATCHES 500 1:3\r\nb UID SORT RETURN (UPDATE RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY (TEXT {1+}\r\nx OR NOT FROM y UIDAFTER 1)\r\nb CANCELUPDATE \"b\"\r\n",
+		"a SEARCH RETURN (UPDATE CONTEXT) OR SEEN 2:9\r\nb UID SORT RETURN (UPDATE) (SUBJECT) UTF-8 UNSEEN\r\nc STORE 1 FLAGS (\\Seen)\r\nd APPEND INBOX {1+}\r\nx\r\ne STORE 1 -FLAGS (\\Seen)\r\n",
+		"a GETQUOTAROOT x\r\nb STATUS INBOX (DELETED-STORAGE DELETED)\r\nc LIST \"\" iNb*\r\n",
 		"a ID (\"a\" NIL)\r\nb STATUS INBOX (UNSEEN RECENT)\r\n\x00\xff{99999999999999999999}\r\n",
 	} {
 		for state := range byte(3) {
