@@ -24,6 +24,7 @@ type FlagChange struct {
 	Flags          []imap.Flag
 	Conditional    bool   // spare messages that changed after UnchangedSince
 	UnchangedSince uint64 // RFC 7162 §3.1.3; 0 spares all
+	Known          uint64 // the mailbox's modseq that the caller knows, for FlagResult.Alone
 }
 
 // FlagResult tells what SetFlags did.
@@ -31,6 +32,9 @@ type FlagResult struct {
 	Modified imap.UIDSet // spared by UnchangedSince
 	Changed  imap.UIDSet // whose flags are others now
 	Modseq   uint64      // of the last batch that changed something; 0 when none did
+	Alone    bool        // between FlagChange.Known and Modseq nothing else changed the mailbox's messages
+
+	before uint64 // the mailbox's modseq before the batch
 }
 
 // edit is a FlagChange in the bits of a mailbox.
@@ -98,6 +102,8 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 		return out, err
 	}
 	pick := flagPick(&change, &out)
+	out.Alone = true
+	at := change.Known
 	err = a.bulk(ctx, id, storage.Read, uids, a.store.batchPaged(), pick, func(list []imap.UID) error {
 		var did FlagResult
 		err := a.update(ctx, func(tx *storage.Tx) (err error) {
@@ -111,8 +117,9 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 		for _, r := range did.Changed {
 			out.Changed = addRange(out.Changed, r)
 		}
+		out.Alone = out.Alone && did.before == at
 		if did.Modseq != 0 {
-			out.Modseq = did.Modseq
+			out.Modseq, at = did.Modseq, did.Modseq
 		}
 		return nil
 	})
@@ -155,6 +162,7 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 	if err != nil {
 		return out, err
 	}
+	out.before = m.Modseq
 	e := edit{op: change.Op}
 	if e.may, err = change.may(m.Rights); err != nil {
 		return out, err

@@ -7,6 +7,7 @@ import (
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
+	"atrium/storage"
 )
 
 // storeArgs is what a STORE asks for.
@@ -74,6 +75,7 @@ func (c *session) store(r *wire.Reader) error {
 	spans, limited := v.limit(spans)
 	var res mail.FlagResult
 	uids := v.uids(spans)
+	a.change.Known = v.box.Modseq
 	if len(uids) > 0 {
 		err := c.long(count(spans), func(ctx context.Context) (err error) {
 			res, err = v.account.SetFlags(ctx, v.box.ID, uids, a.change)
@@ -113,9 +115,14 @@ func storable(flags []imap.Flag) error {
 // .SILENT, with their mod-sequences if the client wants those, and with flags only
 // where they are not what the client must think they are.
 func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) error {
-	before := v.cur
+	before, pending := v.cur, len(v.changed)
 	if err := v.sync(false); err != nil {
 		return err
+	}
+	all := v.box.Rights.Has(storage.Write | storage.Seen | storage.Delete)
+	if a.silent && all && res.Alone && pending == 0 && v.box.Modseq == res.Modseq && !v.c.has(condstoreOn) {
+		v.changed = nil // the client knows it all
+		return nil
 	}
 	if err := v.need(); err != nil {
 		return err
