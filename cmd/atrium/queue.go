@@ -76,7 +76,7 @@ func (s *server) startOutgoing(d *delivery.Deliverer) error {
 		return err
 	}
 	if s.cfg.Queue.Capture != "" {
-		s.log.Warn("mail to other servers does not leave: it is captured", "for", s.cfg.Queue.Capture)
+		s.log.Info("mail to other servers does not leave: it is captured", "for", s.cfg.Queue.Capture)
 	}
 	done := make(chan struct{})
 	go func() {

@@ -20,6 +20,7 @@ import (
 	"atrium/mail/conn"
 	"atrium/mail/delivery"
 	"atrium/mail/mailtest"
+	"atrium/mail/queue"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/embedded"
@@ -45,7 +46,7 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	r := &rig{log: slog.New(slog.DiscardHandler), tls: certificate(t)}
 	folder, err := embedded.Open(t.TempDir(), embedded.Small(), r.log)
 	must(t, err)
-	r.store, err = storage.Open(folder.Engine, folder.Blobs, []storage.Schema{mail.Schema}, storage.DefaultConfig(), r.log)
+	r.store, err = storage.Open(folder.Engine, folder.Blobs, []storage.Schema{mail.Schema, queue.Schema}, storage.DefaultConfig(), r.log)
 	must(t, err)
 	t.Cleanup(func() {
 		r.store.Close()
