@@ -127,7 +127,7 @@ func (s *Settings) Script() string {
 	}
 	body := s.body()
 	var b strings.Builder
-	b.WriteString(settingsMark + "\r\n" + settingsSum + sieve.Digest(body) + "\r\n")
+	b.WriteString(settingsMark + "\r\n" + settingsSum + sumOf(body) + "\r\n")
 	for part := base64.StdEncoding.EncodeToString(data); part != ""; {
 		n := min(len(part), 76)
 		b.WriteString(settingsData + part[:n] + "\r\n")
@@ -139,7 +139,7 @@ func (s *Settings) Script() string {
 // ParseSettings reads settings back from a script; ok is false when it has none. edited
 // tells that what follows them is not what they say any more.
 func ParseSettings(script string) (s Settings, edited, ok bool) {
-	script = strings.ReplaceAll(strings.ReplaceAll(script, "\r\n", "\n"), "\n", "\r\n")
+	script = crlf(script)
 	rest, ok := strings.CutPrefix(script, settingsMark+"\r\n"+settingsSum)
 	if !ok {
 		return s, false, false
@@ -159,8 +159,11 @@ func ParseSettings(script string) (s Settings, edited, ok bool) {
 	if err != nil || json.Unmarshal(b, &s) != nil {
 		return Settings{}, false, false
 	}
-	return s, sieve.Digest(rest) != sum, true
+	return s, sumOf(rest) != sum, true
 }
+
+// sumOf is a digest that does not depend on how lines end.
+func sumOf(body string) string { return sieve.Digest(crlf(body)) }
 
 // quote writes a string of the language.
 func quote(s string) string {
