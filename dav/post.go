@@ -117,8 +117,8 @@ func LabelOf(v *storage.View, c *storage.Collection) string {
 	return elem.Raw{Name: name, XML: b}.Text()
 }
 
-// OnQuiet has fn called after each change by a client that named in Push-Dont-Notify who need not be told of it. It
-// is called before the server serves.
+// OnQuiet has fn called before the commit of each change by a client that named in Push-Dont-Notify who need not be told
+// of it, and with nobody when the change did not come about. It is called before the server serves.
 func (s *Server) OnQuiet(fn func(a storage.AccountID, modseq uint64, whom string)) { s.quiet = fn }
 
 // quietly is an Update, of which those may not be told that the client names.
@@ -128,14 +128,26 @@ func (rq *Request) quietly(a storage.AccountID, fn func(*storage.Tx) error) erro
 		return rq.Server.store.Update(rq.Context(), a, fn)
 	}
 	var modseq uint64
-	err := rq.Server.store.Update(rq.Context(), a, func(tx *storage.Tx) (err error) {
-		if err = fn(tx); err == nil {
-			modseq, err = tx.Next()
+	takeBack := func() {
+		if modseq != 0 {
+			rq.Server.quiet(a, modseq, "")
+			modseq = 0
+		}
+	}
+	err := rq.Server.store.Update(rq.Context(), a, func(tx *storage.Tx) error {
+		takeBack() // it may run again
+		if err := fn(tx); err != nil {
+			return err
+		}
+		n, err := tx.Next()
+		if err == nil { // before the commit: who watches is woken by that
+			modseq = n
+			rq.Server.quiet(a, modseq, whom)
 		}
 		return err
 	})
-	if err == nil {
-		rq.Server.quiet(a, modseq, whom)
+	if err != nil {
+		takeBack()
 	}
 	return err
 }

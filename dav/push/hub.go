@@ -147,7 +147,7 @@ func (h *Hub) watch(a storage.AccountID) *watcher {
 	return w
 }
 
-// Quiet notes that whom (Push-Dont-Notify) need not be told of the change that took a modseq.
+// Quiet notes that whom (Push-Dont-Notify) need not be told of the change that takes a modseq; "" takes it back.
 func (h *Hub) Quiet(a storage.AccountID, modseq uint64, whom string) {
 	h.mu.Lock()
 	w := h.watching[a]

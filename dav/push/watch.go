@@ -31,6 +31,7 @@ type watcher struct {
 // seen is what a registration's client was told of.
 type seen struct {
 	content, props uint64 // modseqs
+	all            uint64 // the account's at that time: hushed changes are counted from there
 	fails          int
 	since          time.Time // of the first failure in a row
 	next           time.Time // not before
@@ -48,6 +49,10 @@ const maxQuiet = 1000
 func (w *watcher) hush(modseq uint64, whom string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.quiet = slices.DeleteFunc(w.quiet, func(q hushed) bool { return q.modseq == modseq })
+	if whom == "" {
+		return
+	}
 	if len(w.quiet) >= maxQuiet {
 		w.quiet = slices.Delete(w.quiet, 0, maxQuiet/2)
 	}
@@ -77,7 +82,7 @@ func (w *watcher) begin(ctx context.Context, reg *registration) {
 		if now, err := stateOf(v, reg); err == nil {
 			w.mu.Lock()
 			if w.seen[reg.ID] == nil {
-				w.seen[reg.ID] = &seen{content: now.content, props: now.props}
+				w.seen[reg.ID] = &seen{content: now.content, props: now.props, all: now.all}
 			}
 			w.mu.Unlock()
 		}
@@ -112,6 +117,7 @@ func (w *watcher) run(ctx context.Context) {
 type state struct {
 	content, props uint64
 	token          string
+	all            uint64 // the account's own modseq
 }
 
 func stateOf(v *storage.View, reg *registration) (st state, err error) {
@@ -120,7 +126,12 @@ func stateOf(v *storage.View, reg *registration) (st state, err error) {
 		if err != nil {
 			return st, err
 		}
-		return state{c.Modseq, c.Meta, dav.TokenOf(c)}, nil
+		st = state{content: c.Modseq, props: c.Meta, token: dav.TokenOf(c)}
+		st.all, err = v.Modseq()
+		return st, err
+	}
+	if st.all, err = v.Modseq(); err != nil {
+		return st, err
 	}
 	all, err := v.Collections(reg.Schema)
 	if err != nil {
@@ -215,21 +226,21 @@ func (w *watcher) news(reg registration, st state, now time.Time) (n news, at ti
 	w.mu.Lock()
 	s := w.seen[reg.ID]
 	if s == nil { // from before this process: nobody was told less than everything
-		s = &seen{content: st.content, props: st.props}
+		s = &seen{content: st.content, props: st.props, all: st.all}
 		w.seen[reg.ID] = s
 	}
 	before := *s
 	w.mu.Unlock()
 	n = news{registration: reg, state: st, contents: reg.Content && st.content > before.content, properties: reg.Props && st.props > before.props}
-	if n.contents && w.hushed(reg.ID, before.content, st.content) {
+	if n.contents && w.hushed(reg.ID, max(before.content, before.all), st.content) {
 		n.contents = false
 	}
-	if n.properties && w.hushed(reg.ID, before.props, st.props) {
+	if n.properties && w.hushed(reg.ID, max(before.props, before.all), st.props) {
 		n.properties = false
 	}
 	if !n.contents && !n.properties {
 		w.mu.Lock()
-		s.content, s.props = st.content, st.props
+		s.content, s.props, s.all = st.content, st.props, st.all
 		w.mu.Unlock()
 		return n, at, false
 	}
@@ -264,7 +275,7 @@ func (w *watcher) tell(ctx context.Context, n *news) {
 	switch {
 	case s == nil:
 	case err == nil && status < 300:
-		*s = seen{content: n.content, props: n.props}
+		*s = seen{content: n.content, props: n.props, all: n.state.all}
 	case status == http.StatusNotFound || status == http.StatusGone:
 		over = true // RFC 8030 §7.3
 	default:
