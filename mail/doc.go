@@ -24,6 +24,10 @@
 // ends between two batches when the context does. Parsing is done before
 // a transaction, never in it. Messages are kept octet for octet.
 //
+// Where a mailbox says so (SeenEntry), \Seen is each user's own: what an actor marked
+// lies over the rows (seen.go), and Unseen, Changes and the modseqs of messages are what
+// that actor sees. All else of a message is the same for all.
+//
 // Formats on the wire belong to the faces: here flags are bits and sets of UIDs
 // are imap.UIDSet without "*".
 //

@@ -56,6 +56,8 @@ var shareSteps = []struct {
 	{"share grant ann Archive anyone lr", exitOK, nil},
 	{"share grant ann Archive anyone much", exitUsage, []string{"read, write, all"}},
 	{"share grant ann nothing bob read", exitFailed, []string{"no mailbox"}},
+	{"account passwd sales -password pw", exitFailed, []string{"is a group"}},
+	{"account passwd sales -password pw -group", exitOK, nil},
 	{"group seen sales private", exitOK, nil},
 	{"group seen sales mine", exitUsage, []string{"private"}},
 	{"group seen ann private", exitFailed, []string{"no group"}},

@@ -124,3 +124,50 @@ func TestPrivateSeen(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A user's other devices learn of their \Seen while they wait; other users do not.
+func TestPrivateSeenIdle(t *testing.T) {
+	t.Parallel()
+	r, g := newGroup(t)
+	if err := r.store.Open(g.ID, g.ID).SetPrivateSeen(t.Context(), 0, true); err != nil {
+		t.Fatal(err)
+	}
+	mailtest.Play(t, r.bare(), login(1, 2, 1)+`
+		C: a CREATE Shared/sales/Offers
+		S: a OK $...
+		C: b GETMETADATA Shared/sales/Offers /shared/vendor/atrium/seen
+		S: * METADATA Shared/sales/Offers (/shared/vendor/atrium/seen "private")
+		S: b OK $...
+		C: c APPEND Shared/sales/Offers {}
+		L: Subject: one
+		C:
+		S: c OK $...
+		2C: a SELECT Shared/sales/Offers
+		2S: ...
+		2S: a OK [READ-WRITE] $...
+		2C: b IDLE
+		2S: + idling
+		3C: a SELECT Shared/sales/Offers (CONDSTORE)
+		3S: ...
+		3S: a OK [READ-WRITE] $...
+		3C: b IDLE
+		3S: + idling
+		C: d SELECT Shared/sales/Offers
+		S: ...
+		S: d OK [READ-WRITE] $...
+		C: e STORE 1 +FLAGS.SILENT (\Seen)
+		S: e OK $...
+		3S: * 1 FETCH (FLAGS (\Seen) MODSEQ ($m))
+		C: f STORE 1 +FLAGS.SILENT (\Flagged)
+		S: f OK $...
+		3S: * 1 FETCH (FLAGS (\Seen \Flagged) MODSEQ ($n))
+		2S: * 1 FETCH (FLAGS (\Flagged \Recent))
+		3C: DONE
+		3S: b OK $...
+		2C: DONE
+		2S: b OK $...
+		2C: c STORE 1 (UNCHANGEDSINCE $m) +FLAGS (\Seen)
+		2S: ...
+		2S: c OK [MODIFIED 1] $...
+	`)
+}
