@@ -2,6 +2,7 @@ package authres
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -9,9 +10,12 @@ import (
 )
 
 // Strip returns a header without the fields that claim to be ours, or whose
-// identity cannot be read (RFC 8601 §5). It is header itself when there are none.
-func Strip(header []byte, id string) []byte {
-	if !bytes.Contains(bytes.ToLower(header), []byte("authentication-results")) {
+// identity cannot be read (RFC 8601 §5), and without those of the names in own. It is
+// header itself when there are none.
+func Strip(header []byte, id string, own ...string) []byte {
+	lower := bytes.ToLower(header)
+	is := func(name string) bool { return bytes.Contains(lower, []byte(strings.ToLower(name))) }
+	if !is(FieldName) && !slices.ContainsFunc(own, is) {
 		return header
 	}
 	out := make([]byte, 0, len(header))
@@ -21,7 +25,9 @@ func Strip(header []byte, id string) []byte {
 		if !ok {
 			return append(out, rest...)
 		}
-		if !strings.EqualFold(string(f.Name), FieldName) || !claims(f.Value, id) {
+		name := strings.TrimRight(string(f.Name), " \t")
+		ours := func(n string) bool { return strings.EqualFold(name, n) }
+		if !slices.ContainsFunc(own, ours) && (!ours(FieldName) || !claims(f.Value, id)) {
 			out = append(out, f.Raw...)
 		}
 		rest = next

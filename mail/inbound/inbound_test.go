@@ -387,7 +387,7 @@ func TestMilter(t *testing.T) {
 	must(t, err)
 	s := milter.Server{NewMilter: func() milter.Milter { return &milterServer{} }, Actions: milter.OptAddHeader | milter.OptQuarantine}
 	go s.Serve(l)
-	defer s.Close()
+	defer l.Close()
 	r := newRig(t)
 	addr := r.open(t, zone(""), func(c *Config) { c.Filters, c.Verify = []string{"inet:" + l.Addr().String()}, false })
 	ok := "250 2.0.0 Ok: delivered as $id"
@@ -401,7 +401,7 @@ func TestMilter(t *testing.T) {
 	}
 	play(t, addr, send("reject@good.example", "x@a.example", "550 5.7.1 Message refused"))
 	play(t, addr, send("code@good.example", "x@a.example", "554 5.7.9 Words of a milter"))
-	s.Close()
+	l.Close()
 	play(t, addr, send("good@good.example", "x@a.example", ok))
 	play(t, r.open(t, zone(""), func(c *Config) { c.Filters, c.FilterErr = []string{"inet:" + l.Addr().String()}, "defer" }),
 		send("x@good.example", "x@good.example", "451 4.7.1 Message cannot be looked at now, try again later"))

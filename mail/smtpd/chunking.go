@@ -6,11 +6,23 @@ import (
 	"strings"
 )
 
-// chunking is RFC 3030 §2. BINARYMIME (§3) is not offered: IMAP could not show
-// such a message as it is.
+// chunking is RFC 3030 §2.
 var chunking = extension{
 	name: "CHUNKING", rfc: "3030",
 	commands: []command{{"BDAT", always, (*session).bdat}},
+}
+
+// binaryMIME is RFC 3030 §3; BODY=BINARYMIME is read with the others (eightbit.go). What
+// is no text becomes base64 before it is delivered: IMAP's BODY[] has no NUL (RFC 9051
+// §4.3), and neither has what is sent on.
+var binaryMIME = extension{
+	name: "BINARYMIME", rfc: "3030",
+	param: func(s *session) (string, bool) { return "", s.binaryOK() },
+}
+
+// binaryOK tells whether BINARYMIME is offered: where BDAT is.
+func (s *session) binaryOK() bool {
+	return s.server.registry.has["BINARYMIME"] && s.server.registry.has["CHUNKING"] && s.server.dialect != Submission
 }
 
 // bdat handles BDAT. The octets that follow it are read whatever the answer is,
@@ -46,7 +58,7 @@ func (s *session) bdat(args string) reply {
 		return s.cut(err)
 	}
 	if last {
-		return s.complete(s.tx.lines.strict())
+		return s.complete(s.tx.binary || s.tx.lines.strict())
 	}
 	if c.err != nil {
 		return s.unfit(c.err) // what is to come is read and not kept; the last chunk tells once more

@@ -8,6 +8,7 @@ import (
 	"atrium/mail/authres"
 	"atrium/mail/conn"
 	"atrium/mail/delivery"
+	"atrium/storage"
 	"atrium/storage/blob"
 )
 
@@ -21,6 +22,9 @@ type content struct {
 	n       int64 // bytes that came, kept or not
 }
 
+// spamField tells what this server thinks of a message: no one else may say it.
+const spamField = "X-Atrium-Spam"
+
 // begin opens a message for the transaction.
 func (s *session) begin() (*content, error) {
 	m, err := s.server.delivery.Open(s.c.Context(), s.envelope())
@@ -33,7 +37,7 @@ func (s *session) begin() (*content, error) {
 	case Submission:
 		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return s.submitted(h, host, m.Envelope().Time) }}
 	case SMTP:
-		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return authres.Strip(h, host), nil }}
+		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return authres.Strip(h, host, spamField), nil }}
 	}
 	return c, nil
 }
@@ -58,6 +62,8 @@ func (s *session) data(args string) reply {
 		return noArguments
 	case s.tx.content != nil:
 		return badSequence // RFC 3030 §2: not after BDAT
+	case s.tx.binary:
+		return reply{code: 503, status: "5.5.1", text: "BDAT is needed for BINARYMIME"} // RFC 3030 §3
 	case len(s.tx.routes) == 0:
 		return reply{code: 503, status: "5.5.1", text: "No valid recipients"} // RFC 2033 §4.2
 	}
@@ -110,6 +116,15 @@ func (s *session) complete(strict bool) reply {
 	}
 	if err := s.checked(c.message); err != nil {
 		return s.toEach(s.failure(err), len(routes))
+	}
+	if s.tx.binary {
+		err := c.message.Encode(s.c.Context())
+		if errors.Is(err, storage.Invalid) {
+			return s.toEach(looseLines, len(routes))
+		}
+		if err != nil {
+			return s.toEach(s.unfit(err), len(routes))
+		}
 	}
 	results := c.message.Deliver(s.c.Context())
 	s.note(results)

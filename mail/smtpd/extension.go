@@ -22,7 +22,7 @@ var extensions = []*extension{
 	{name: "PIPELINING", rfc: "2920"},
 	&size, &eightBit, &smtputf8,
 	{name: "ENHANCEDSTATUSCODES", rfc: "2034"},
-	&chunking, &dsn, &startTLS, &requireTLS, &authentication, &futureRelease, &limits,
+	&chunking, &binaryMIME, &dsn, &startTLS, &requireTLS, &authentication, &futureRelease, &limits,
 }
 
 // command is a verb.

@@ -24,6 +24,7 @@ type transaction struct {
 	dsn        delivery.EnvelopeDSN
 	rcpt       delivery.RouteDSN // of the RCPT under way
 	requireTLS bool
+	binary     bool      // BODY=BINARYMIME
 	hold       time.Time // not to be sent before (RFC 4865); the zero Time: at once
 	domains    []string  // of the recipients, each once
 }

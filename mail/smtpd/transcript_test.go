@@ -23,6 +23,7 @@ func TestTranscripts(t *testing.T) {
 			S: 250-SMTPUTF8
 			S: 250-ENHANCEDSTATUSCODES
 			S: 250-CHUNKING
+			S: 250-BINARYMIME
 			S: 250-STARTTLS
 			S: 250 LIMITS RCPTMAX=1000
 			C: QUIT
@@ -170,7 +171,7 @@ func TestTranscripts(t *testing.T) {
 			S: 552 5.3.4 Message is larger than the limit
 			C: MAIL FROM:<a@b.example> SIZE=52428801
 			S: 552 5.3.4 Message is larger than the limit
-			C: MAIL FROM:<a@b.example> BODY=BINARYMIME
+			C: MAIL FROM:<a@b.example> BODY=9BIT
 			S: 501 5.5.4 BODY is 7BIT or 8BITMIME
 			C: MAIL FROM:<a@b.example> SIZE=1 SIZE=2
 			S: 501 5.5.4 Syntax error in parameters
@@ -274,6 +275,7 @@ func TestTranscripts(t *testing.T) {
 			S: 250-SMTPUTF8
 			S: 250-ENHANCEDSTATUSCODES
 			S: 250-CHUNKING
+			S: 250-BINARYMIME
 			S: 250-REQUIRETLS
 			S: 250 LIMITS RCPTMAX=1000
 			C: STARTTLS
