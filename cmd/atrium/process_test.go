@@ -99,7 +99,7 @@ func newInstance(t testing.TB, more string) *instance {
 		i.ports[keys[n]] = a
 	}
 	text := fmt.Sprintf("domain = %q\nhostname = \"localhost\"\ndata = %q\nshutdown = \"10s\"\n[log]\nlevel = \"warn\"\n[auth]\nplain_local = true\n[listen]\n", testDomain, i.data)
-	for _, k := range []string{"smtp", "submission", "submissions", "imaps", "pop3s", "https"} {
+	for _, k := range []string{"smtp", "submission", "submissions", "imaps", "pop3s", "https", "sieve"} {
 		text += k + " = []\n"
 	}
 	for _, k := range keys {
