@@ -265,7 +265,9 @@ func (rq *Request) shareOne(tx *storage.Tx, r *Resource, s *sharee, was *invite,
 		if was != nil && was.UID != "" {
 			i.UID = was.UID
 		}
-		if !rq.Server.cfg.AskToShare {
+		if s.account.Sort != account.Person {
+			i.UID, i.State = "", accepted // nobody answers for a group
+		} else if !rq.Server.cfg.AskToShare {
 			i.State = accepted
 		}
 	}

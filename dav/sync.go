@@ -339,6 +339,10 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 			st.gone = append(st.gone, st.self.member(d.Name)+"/")
 		}
 	}
+	if sr.limit > 0 && len(st.members)+len(st.gone) > sr.limit {
+		// A home's changes are not told in parts (RFC 6578 §3.7).
+		return Refuse(http.StatusInsufficientStorage, "D:number-of-matches-within-limits")
+	}
 	st.token = token{modseq: now}
 	return nil
 }
