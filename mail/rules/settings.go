@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"atrium/mail/sieve"
@@ -90,9 +91,12 @@ const (
 	settingsSum  = "# sum "
 )
 
+// settingsCompiler checks what forms make, whatever extensions the server leaves out.
+var settingsCompiler = sync.OnceValue(func() *sieve.Compiler { return sieve.NewCompiler(sieve.DefaultOptions()) })
+
 // Validate tells what cannot be: Invalid.
 func (s *Settings) Validate() error {
-	_, err := sieve.NewCompiler(sieve.DefaultOptions()).Compile(s.body())
+	_, err := settingsCompiler().Compile(s.body())
 	if err == nil && s.Vacation != nil {
 		for _, day := range []string{s.Vacation.From, s.Vacation.Until} {
 			if _, e := time.Parse("2006-01-02", day); day != "" && e != nil {
