@@ -1,0 +1,44 @@
+package sieve
+
+import "fmt"
+
+// ihave asks what the server has (RFC 5463).
+var ihave = extension{name: "ihave", rfc: "5463",
+	commands: []command{{name: "error", shape: shape{args: "s"}, compile: func(c *compiler, a *call) op {
+		text := c.text(a.pos[0])
+		return func(r *run) error { return fmt.Errorf("%s", clip(text.eval(r))) }
+	}}},
+	tests: []test{{name: "ihave", shape: shape{args: "l"}, compile: compileIhave}},
+}
+
+// compileIhave knows the answer already; what is there is in force from here on.
+func compileIhave(c *compiler, a *call) cond {
+	have := true
+	var names []string
+	for _, s := range a.pos[0].strings() {
+		names = append(names, s.s)
+		have = have && s.s != "" && c.lang.known[s.s] != nil
+	}
+	if have {
+		for _, n := range names {
+			c.enable(n)
+		}
+	} else {
+		c.missing = true
+	}
+	return func(*run) (bool, error) { return have, nil }
+}
+
+// environment has what is known of server and connection (RFC 5183).
+var environment = extension{name: "environment", rfc: "5183", tests: []test{
+	{name: "environment", shape: shape{tags: matchTags, args: "sl"}, compile: func(c *compiler, a *call) cond {
+		item, m := c.text(a.pos[0]), c.matcher(a, a.pos[1])
+		return func(r *run) (bool, error) {
+			v, ok := r.env.Items[lower(item.eval(r))]
+			if !ok {
+				return false, nil // RFC 5183 §4: what is not known matches nothing
+			}
+			return m.match(r, []string{v})
+		}
+	}},
+}}
