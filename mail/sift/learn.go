@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -107,7 +108,7 @@ func (s *Sifter) finish(ctx context.Context, a storage.AccountID, wrote []string
 		return tx.SetRecord(recordSince, binary.BigEndian.AppendUint64(nil, now))
 	})
 	if err == nil && grown {
-		s.keep(a, &state{model: st.model, off: st.off, book: b, used: st.used})
+		s.keep(a, &state{model: st.model, off: st.off, book: b, used: time.Now()})
 	}
 	return err
 }
@@ -299,7 +300,7 @@ func (s *Sifter) trainBatch(ctx context.Context, acct *mail.Account, lessons []l
 		s.forget(a)
 		return err
 	}
-	s.keep(a, &state{model: model.Saved(), off: st.off, book: st.book, used: st.used})
+	s.keep(a, &state{model: model.Saved(), off: st.off, book: st.book, used: time.Now()})
 	return nil
 }
 
