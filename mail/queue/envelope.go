@@ -1,11 +1,14 @@
 package queue
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
+	"atrium/mail/dkim"
 	"atrium/mail/smtpclient"
 	"atrium/storage/blob"
 )
@@ -137,12 +140,30 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 		if err := down.plan(content); err != nil {
 			return all(bad("5.6.3", "the message has octets that the server does not take, and cannot be rewritten without them: %v", err))
 		}
+		again, err := q.signAgain(e, down, content)
+		if err != nil {
+			return nil, nil, nil, err
+		}
 		content.Seek(0, io.SeekStart)
-		t.Body = down.reader(content)
+		t.Body = io.MultiReader(bytes.NewReader(again), down.reader(content))
 		return t, index, refused, nil
 	}
 	_, err = content.Seek(0, io.SeekStart)
 	return t, index, refused, err
+}
+
+// signAgain signs a message of an account of ours as it is after its rewriting,
+// which breaks the signatures that it has (RFC 6376 §5.3).
+func (q *Queue) signAgain(e *Entry, down *downgrade, content *io.SectionReader) ([]byte, error) {
+	if q.sign == nil || e.Account == 0 {
+		return nil, nil
+	}
+	domain, err := dkim.Author(content, content.Size())
+	if err != nil || domain == "" || !q.local.Local(domain) {
+		return nil, err
+	}
+	content.Seek(0, io.SeekStart)
+	return q.sign(context.Background(), domain, down.reader(content))
 }
 
 // requireTLS tells why a message that must travel over TLS alone cannot go to

@@ -1,7 +1,10 @@
 package queue
 
 import (
+	"context"
+	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -138,10 +141,10 @@ func TestSuccessReports(t *testing.T) {
 func TestLostConnection(t *testing.T) {
 	r, s := newRig(t, func(c *Config) { c.PerHost = 1 }), newSink(t)
 	r.domain("there.example", s)
-	n := 0
+	var n atomic.Int32
 	s.reply = func(_ int, line string) string { // each second MAIL ends the connection, as limits do
 		if strings.HasPrefix(line, "MAIL") {
-			if n++; n%2 == 0 {
+			if n.Add(1)%2 == 0 {
 				return "hangup"
 			}
 		}
@@ -193,13 +196,20 @@ func TestRefusals(t *testing.T) {
 func TestDowngrade(t *testing.T) {
 	r, s := newRig(t), newSink(t)
 	r.domain("there.example", s)
-	r.send(Message{From: "ann@here.example", To: to("bob@there.example")},
-		"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße = 1 \n"+
+	r.SetSigner(func(_ context.Context, domain string, content io.Reader) ([]byte, error) {
+		b, err := io.ReadAll(content)
+		if hasEight(b) {
+			t.Error("what is signed has 8 bits")
+		}
+		return []byte("Signed: " + domain + "\r\n"), err
+	})
+	r.send(Message{Account: 7, From: "ann@here.example", To: to("bob@there.example")},
+		"From: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße = 1 \n"+
 			strings.Repeat("ä", 40)+"\n--b\nContent-Type: text/plain\n\nplain = \n--b--\n")
 	r.run()
 	wait(t, "all is sent", r.empty)
 	ä := strings.Repeat("=C3=A4", 12)
-	want := strings.ReplaceAll("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe =3D 1=20\n"+
+	want := strings.ReplaceAll("Signed: here.example\nFrom: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe =3D 1=20\n"+
 		ä+"=C3=\n=A4"+ä+"=\n"+ä+"=C3=\n=A4=C3=A4=C3=A4\n--b\nContent-Type: text/plain\n\nplain = \n--b--\n", "\n", "\r\n")
 	if got := s.have(); len(got) != 1 || got[0].body != want {
 		t.Errorf("got\n%s\nwant\n%s", got[0].body, want)

@@ -14,7 +14,7 @@ type runner struct {
 	q     *Queue
 	ctx   context.Context // until the server is to end
 	work  context.Context // a little longer: a message under way may come to its end
-	conns chan struct{} // one for each connection
+	conns chan struct{}   // one for each connection
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
