@@ -127,7 +127,16 @@ func (s signer) Check(ctx context.Context, m *delivery.Message) ([]byte, error) 
 			return nil, nil
 		}
 	}
-	return s.keys.Sign(ctx, domain, io.NewSectionReader(m, m.Start(), m.Size()-m.Start()))
+	content := io.NewSectionReader(m, m.Start(), m.Size()-m.Start())
+	fields, err := s.keys.Sign(ctx, domain, content)
+	if err != nil || len(fields) > 0 {
+		return fields, err
+	}
+	if err := s.keys.Ensure(ctx, domain); err != nil { // the domain is new
+		return nil, err
+	}
+	content.Seek(0, io.SeekStart)
+	return s.keys.Sign(ctx, domain, content)
 }
 
 // queueOf is the queue of the running server, or of the store at rest.
