@@ -271,7 +271,10 @@ var operations = map[string]operation{
 		if err := h.directories().Leave(ctx, d.Name); err != nil {
 			return nil, err
 		}
-		return nil, h.dir.DeleteDomain(ctx, d.Name)
+		if err := h.dir.DeleteDomain(ctx, d.Name); err != nil {
+			return nil, err
+		}
+		return nil, h.keysOf().Remove(ctx, d.Name, true)
 	}),
 	"group add":           op(addGroup),
 	"group seen":          op(setGroupSeen),

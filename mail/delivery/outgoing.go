@@ -138,6 +138,7 @@ func (m *Message) sendOut(ctx context.Context, out []Result) (queued bool) {
 		for _, i := range late {
 			m.d.log.Info("delivered later", "message", m.env.ID, "recipient", out[i].Route.Address, "reason", out[i].Err)
 			out[i].Err = nil
+			out[i].Route.targets = nil // the queue's from here: Delivered does not tell of it
 		}
 		return true
 	}
