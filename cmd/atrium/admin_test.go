@@ -84,7 +84,7 @@ var adminSteps = []struct {
 	{"account delete eve@second.example -yes", "", exitFailed, []string{"no account"}},
 	{"domain delete second.example", "", exitOK, nil},
 	{"account delete dora -yes", "", exitOK, nil},
-	{"check -deep", "", exitOK, []string{"3 accounts checked", "nothing broken"}},
+	{"check -deep", "", exitOK, []string{"accounts checked, nothing broken"}},
 	{"check now", "", exitUsage, []string{"no arguments"}},
 	{"account frobnicate", "", exitUsage, []string{"frobnicate", "atrium account help"}},
 }

@@ -3,6 +3,7 @@ package pop3d
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"atrium/mail"
@@ -58,7 +59,9 @@ func (c *Config) Validate() (err error) {
 		bad("sweep: %v, at least 1m is needed", c.Sweep)
 	}
 	if e := c.Policy.Validate(); e != nil {
-		bad("policy: %w", e)
+		for line := range strings.SplitSeq(e.Error(), "\n") {
+			bad("policy.%s", line)
+		}
 	}
 	return errors.Join(err, c.Conn.Validate())
 }
