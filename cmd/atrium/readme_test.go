@@ -12,9 +12,12 @@ import (
 	"atrium/dav"
 	"atrium/dav/caldav"
 	"atrium/dav/carddav"
+	"atrium/dav/push"
 	"atrium/mail/auth"
 	"atrium/mail/imapd"
 	"atrium/mail/pop3d"
+	"atrium/mail/sieve"
+	"atrium/mail/sieved"
 	"atrium/mail/smtpd"
 )
 
@@ -52,15 +55,23 @@ func standards() []struct {
 	for _, s := range auth.Standards() {
 		sasl = append(sasl, standard{s.Name, s.RFC})
 	}
+	var filters, manage []standard
+	for _, s := range sieve.Standards() {
+		filters = append(filters, standard{s.Name, s.RFC})
+	}
+	for _, s := range sieved.Standards() {
+		manage = append(manage, standard{s.Name, s.RFC})
+	}
 	var web []standard
-	modules := append(caldav.Modules(nil, caldav.DefaultConfig(), nil), carddav.Module(nil, carddav.DefaultConfig(), nil))
+	modules := append(caldav.Modules(nil, caldav.DefaultConfig(), nil), carddav.Module(nil, carddav.DefaultConfig(), nil),
+		push.New(nil, push.DefaultConfig(), push.Keys{}, nil).Module())
 	for _, s := range dav.Standards(modules...) {
 		web = append(web, standard{strings.Join(s.What, ", "), s.RFC})
 	}
 	return []struct {
 		protocol string
 		list     []standard
-	}{{"IMAP", imap}, {"POP3", pop3}, {"SMTP, submission, LMTP", smtp}, {"Logins of these (SASL)", sasl}, {"WebDAV, CalDAV, CardDAV", web}}
+	}{{"IMAP", imap}, {"POP3", pop3}, {"SMTP, submission, LMTP", smtp}, {"Sieve", filters}, {"ManageSieve", manage}, {"Logins of these (SASL)", sasl}, {"WebDAV, CalDAV, CardDAV", web}}
 }
 
 // TestREADME holds the table of standards against the code; -update writes it.
@@ -110,7 +121,7 @@ func TestCommandsOfREADME(t *testing.T) {
 			continue
 		}
 		seen[m[1]] = true
-		for _, name := range regexp.MustCompile(`(?:^| )([a-z]+)`).FindAllStringSubmatch(m[2], -1) {
+		for _, name := range regexp.MustCompile(`(?:^| )([a-z0-9]+)`).FindAllStringSubmatch(m[2], -1) {
 			if c.find(name[1]) == nil {
 				t.Errorf("there is no command %s %s", m[1], name[1])
 			}
