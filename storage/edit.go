@@ -18,14 +18,15 @@ func (t *Tx) Edit(id CollectionID, list []Num, fn func(dst []byte, r *Row) (data
 	e := editor{tree: w, modseq: h.modseq + 1, fn: fn}
 	before := w.c.Tally.Bytes
 	for len(list) > 0 && err == nil {
-		s, p, end := w.page(list[0])
+		s, _, _ := w.page(list[0])
 		if s == nil {
 			break
 		}
 		if err = w.loadSuper(t.r, s); err != nil {
 			break
 		}
-		if s, p, end = w.page(list[0]); p == nil {
+		s, p, end := w.page(list[0]) // now that it is loaded
+		if p == nil {
 			list = list[1:]
 			continue
 		}

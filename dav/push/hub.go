@@ -126,9 +126,14 @@ func (h *Hub) Run(ctx context.Context) {
 		h.log.Error("push registrations", "err", err)
 	}
 	<-ctx.Done()
-	h.mu.Lock() // no watcher begins any more
-	h.mu.Unlock()
+	h.settle()
 	h.wg.Wait()
+}
+
+// settle returns when no watcher begins any more.
+func (h *Hub) settle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 }
 
 // watch begins to watch an account, unless someone does.

@@ -187,7 +187,6 @@ func TestTooManyContexts(t *testing.T) {
 // follower is a client that keeps the results of searches by what the server tells of them.
 type follower struct {
 	t     *testing.T
-	sort  map[string]bool
 	lists map[string][]uint32
 }
 

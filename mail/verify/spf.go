@@ -16,12 +16,11 @@ import (
 // checkSPF is RFC 7208 for the reverse-path, or for the client's name when that is null (§2.4).
 func (v *Verifier) checkSPF(ctx context.Context, in *Input) (r authres.Result, domain string) {
 	r = authres.Result{Method: "spf"}
-	sender, prop := in.From, authres.Prop{Type: "smtp", Name: "mailfrom", Value: in.From}
+	prop := authres.Prop{Type: "smtp", Name: "mailfrom", Value: in.From}
 	if _, d, ok := cutLast(in.From); ok {
 		domain = d
 	} else {
 		domain = in.Helo
-		sender = "postmaster@" + in.Helo
 		prop = authres.Prop{Type: "smtp", Name: "helo", Value: in.Helo}
 	}
 	r.Props = []authres.Prop{prop}
@@ -29,14 +28,14 @@ func (v *Verifier) checkSPF(ctx context.Context, in *Input) (r authres.Result, d
 		r.Outcome = authres.None // RFC 7208 §4.3
 		return r, ""
 	}
-	sender = "postmaster@" + domain
+	sender := "postmaster@" + domain
 	if local, _, ok := cutLast(in.From); ok && isLocalPart(local) {
 		sender = local + "@" + domain
 	}
 	got, err := spf.CheckHostWithSender(net.IP(in.Remote.Unmap().AsSlice()), in.Helo, sender,
 		spf.WithContext(ctx), spf.WithResolver(spfResolver{v.dns}))
 	r.Outcome = string(got)
-	if got == spf.PermError || got == spf.TempError {
+	if err != nil && (got == spf.PermError || got == spf.TempError) {
 		r.Reason = err.Error()
 	}
 	switch r.Outcome {
