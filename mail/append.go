@@ -21,6 +21,7 @@ import (
 type Prepared struct {
 	ref    blob.Ref
 	facets map[byte][]byte // not changed any more
+	utf8   bool            // see Message.UTF8
 	spool  blob.Spool
 }
 
@@ -35,6 +36,9 @@ func (s *Store) Prepare(ctx context.Context, spool blob.Spool) (*Prepared, error
 		IndexFacet:     m.Index(),
 		SignatureFacet: m.Signature(),
 	}}
+	if x, err := p.Index(); err == nil {
+		p.utf8 = x.UTF8()
+	}
 	if p.ref, err = spool.Commit(ctx); err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}
@@ -50,7 +54,7 @@ func (p *Prepared) Ref() blob.Ref { return p.ref }
 // With returns the same message with one facet more, for the accounts that it is put into
 // under that. It ends with p.
 func (p *Prepared) With(facet byte, value []byte) *Prepared {
-	c := &Prepared{ref: p.ref, facets: maps.Clone(p.facets)}
+	c := &Prepared{ref: p.ref, utf8: p.utf8, facets: maps.Clone(p.facets)}
 	c.facets[facet] = value
 	return c
 }
@@ -345,7 +349,7 @@ func (in *intake) add(tx *storage.Tx, msg *NewMessage, o storage.ObjectID) (imap
 		date = in.now
 	}
 	_, zone := date.Zone()
-	return in.insert(tx, &Message{Object: o, Flags: f, Size: msg.ref.Size, Date: date.Unix(), Zone: int16(zone / 60)})
+	return in.insert(tx, &Message{Object: o, Flags: f, Size: msg.ref.Size, Date: date.Unix(), Zone: int16(zone / 60), UTF8: msg.utf8})
 }
 
 // insert adds a row.

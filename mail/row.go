@@ -21,6 +21,7 @@ type Message struct {
 	Size    int64 // RFC822.SIZE in bytes
 	Date    int64 // INTERNALDATE in Unix seconds
 	Zone    int16 // of INTERNALDATE, minutes east of UTC
+	UTF8    bool  // a header has UTF-8 (RFC 6532), see message.Downgrade
 	Saved   int64 // SAVEDATE in Unix seconds (RFC 8514)
 }
 
@@ -50,12 +51,19 @@ func objectID(kind byte, owner, n uint64) string {
 // flags in the others, then numbers: keywords, size, date, zone, saved less date.
 const rowVersion = 1
 
+// markUTF8 is added to the number of the zone, which is less, as it is stored.
+const markUTF8 = 1 << 16
+
 func appendRow(b []byte, m *Message) []byte {
 	b = append(b, rowVersion<<5|byte(m.Flags&System))
 	b = binary.AppendUvarint(b, uint64(m.Flags>>firstKeyword))
 	b = binary.AppendUvarint(b, uint64(m.Size))
 	b = binary.AppendVarint(b, m.Date)
-	b = binary.AppendVarint(b, int64(m.Zone))
+	zone := uint64(uint16(m.Zone<<1 ^ m.Zone>>15))
+	if m.UTF8 {
+		zone |= markUTF8
+	}
+	b = binary.AppendUvarint(b, zone)
 	return binary.AppendVarint(b, m.Saved-m.Date)
 }
 
@@ -86,7 +94,8 @@ func decodeRow(r *storage.Row, m *Message) (ok bool) {
 	m.Flags |= Flags(v[0] << firstKeyword)
 	m.Size = int64(v[1])
 	m.Date = zigzag(v[2])
-	m.Zone = int16(zigzag(v[3]))
+	m.Zone = int16(zigzag(v[3] & (markUTF8 - 1)))
+	m.UTF8 = v[3]&markUTF8 != 0
 	m.Saved = m.Date + zigzag(v[4])
 	return true
 }

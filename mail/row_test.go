@@ -14,6 +14,7 @@ import (
 
 func FuzzRow(f *testing.F) {
 	f.Add(appendRow(nil, &Message{Flags: Seen | 1<<63 | 1<<8, Size: 1 << 40, Date: -5, Zone: -720, Saved: 1 << 33}))
+	f.Add(appendRow(nil, &Message{Size: 1, Zone: -1440, UTF8: true}))
 	f.Add([]byte{})
 	f.Add([]byte{rowVersion << 5})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -30,7 +31,7 @@ func FuzzRow(f *testing.F) {
 		}
 		var n Message
 		r.Data = other
-		if !changed || !decodeRow(&r, &n) || n.Flags != Deleted || n.Size != m.Size || n.Saved != m.Saved {
+		if !changed || !decodeRow(&r, &n) || n.Flags != Deleted || n.Size != m.Size || n.Saved != m.Saved || n.UTF8 != m.UTF8 {
 			t.Fatalf("%+v became %+v", m, n)
 		}
 		r.Data = appendRow(nil, &m)

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 )
 
 // mimeHeader is what the fields of MIME in one header say, as it stands there.
@@ -55,6 +56,7 @@ func (p *parser) header(part *Part, message bool) (complete bool) {
 	p.field = p.field[:0]
 	if top {
 		p.kept.reset()
+		p.record.utf8 = false
 	}
 	for p.next() {
 		if top {
@@ -107,6 +109,9 @@ func cutField(field []byte) (name, value []byte) {
 func (p *parser) endField(message, top bool) {
 	if len(p.field) == 0 {
 		return
+	}
+	if !p.record.utf8 && !isASCII(p.field) {
+		p.record.utf8 = utf8.Valid(p.field) || len(p.field) == MaxField // a piece may end within a character
 	}
 	name, value := cutField(p.field)
 	p.scratch = appendFieldText(p.scratch[:0], name, value)

@@ -28,6 +28,7 @@ const (
 	flagSent    = 1 << 1 // there is a date
 	flagCut     = 1 << 2 // ENVELOPE has not all addresses
 	flagDeflate = 1 << 3
+	flagUTF8    = 1 << 4 // a header has UTF-8
 
 	deflateFrom = 16 << 10
 	maxInflated = 8 << 20
@@ -206,6 +207,10 @@ func (x *Index) References() iter.Seq[[]byte] {
 // BaseSubject is the base subject (RFC 5256 §2.1), decoded and folded by i;unicode-casemap, so that
 // it compares by octets.
 func (x *Index) BaseSubject() []byte { return x.section(secSubject) }
+
+// UTF8 tells whether a header, of the message or of a part, has fields in UTF-8 (RFC 6532); records made
+// by earlier versions do not know it. See Downgrade.
+func (x *Index) UTF8() bool { return x.flags&flagUTF8 != 0 }
 
 // IsReply tells whether the subject says that this is a reply or a forward (RFC 5256 §2.1).
 func (x *Index) IsReply() bool { return x.flags&flagReply != 0 }

@@ -12,6 +12,7 @@ type indexWriter struct {
 	envelope   []byte
 	skips      []textSpan
 	fold, tmp  []byte
+	utf8       bool // a header has UTF-8
 }
 
 // add adds the next section; inEnvelope looks whether it stands in ENVELOPE already.
@@ -42,6 +43,9 @@ func (p *parser) buildIndex() []byte {
 	var flags byte
 	if p.cut {
 		flags |= flagCut
+	}
+	if w.utf8 {
+		flags |= flagUTF8
 	}
 	w.head = binary.AppendUvarint(w.head, uint64(m.Size))
 	w.head = binary.AppendUvarint(w.head, uint64(root.Body))
