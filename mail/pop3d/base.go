@@ -39,12 +39,22 @@ func (s *session) doList(args []string) error {
 			return nil
 		}
 		m := s.drop.at(pos)
-		s.text("+OK ", strconv.Itoa(pos+1), " ", strconv.FormatInt(m.Size, 10))
+		size, err := s.size(&m)
+		if err != nil {
+			return err
+		}
+		s.text("+OK ", strconv.Itoa(pos+1), " ", strconv.FormatInt(size, 10))
 		return nil
 	}
 	n, size := s.drop.left()
 	s.text("+OK ", strconv.Itoa(n), " messages (", strconv.FormatInt(size, 10), " octets)")
-	return s.list(func(b []byte, m *mail.Message) []byte { return strconv.AppendInt(b, m.Size, 10) })
+	return s.list(func(b []byte, m *mail.Message) []byte {
+		size, err := s.size(m)
+		if err != nil { // it went meanwhile, or RETR will tell
+			size = m.Size
+		}
+		return strconv.AppendInt(b, size, 10)
+	})
 }
 
 // list writes a line for each message that is not marked as deleted: its number and
@@ -56,7 +66,7 @@ func (s *session) list(format func([]byte, *mail.Message) []byte) error {
 		if len(s.drop.deleted) > 0 && s.drop.deleted[pos] {
 			continue
 		}
-		b := s.c.AvailableBuffer(64)
+		b := s.c.AvailableBuffer(128)
 		b = strconv.AppendInt(b, int64(pos)+1, 10)
 		b = format(append(b, ' '), &one)
 		if _, err := s.c.Write(append(b, '\r', '\n')); err != nil {

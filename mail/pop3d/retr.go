@@ -38,9 +38,20 @@ func (s *session) doRetr(args []string) error {
 		return err
 	}
 	defer body.Close()
-	s.text("+OK ", strconv.FormatInt(body.Size(), 10), " octets")
+	size := body.Size()
+	if s.surrogate(&m) {
+		if size, err = s.size(&m); err != nil {
+			return err
+		}
+	}
+	s.text("+OK ", strconv.FormatInt(size, 10), " octets")
 	w := stuffer{w: s.c, bol: true}
-	if _, err := body.WriteTo(&w); err != nil {
+	if s.surrogate(&m) {
+		err = s.downgrade(&w, &m, body)
+	} else {
+		_, err = body.WriteTo(&w)
+	}
+	if err != nil {
 		return &cutShort{err, !w.failed}
 	}
 	if err := w.close(); err != nil {
@@ -65,14 +76,20 @@ func (s *session) doTop(args []string) error {
 		s.text("-ERR Not a number of lines")
 		return nil
 	}
-	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, s.drop.at(pos))
+	m := s.drop.at(pos)
+	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, m)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	s.text("+OK Top follows")
 	w := stuffer{w: s.c, bol: true}
-	if err := copyTop(&w, body, int64(n)); err != nil {
+	if s.surrogate(&m) {
+		err = s.downgrade(&topOnly{&w, topper{left: int64(n), empty: true}}, &m, body)
+	} else {
+		err = copyTop(&w, body, int64(n))
+	}
+	if err != nil && !errors.Is(err, errTop) {
 		return &cutShort{err, !w.failed}
 	}
 	if err := w.close(); err != nil {

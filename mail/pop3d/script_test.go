@@ -300,7 +300,7 @@ func TestScripts(t *testing.T) {
 			3C: USER ben
 			3S: +OK Now the password
 			3C: PASS pass word
-			3S: +OK 0 messages (0 octets)
+			3S: +OK 2 messages (68 octets)
 			BYE:
 			WAIT: 20ms
 			2C: USER anna
@@ -357,11 +357,79 @@ func TestScripts(t *testing.T) {
 			S: +OK 3 messages (80 octets)
 			C: UTF8
 			S: -ERR Not in this state`},
+		{"messages with UTF-8 in headers go out as they are in the mode, RFC 6856 §2.1", `
+			S: +OK Atrium POP3 server ready
+			C: UTF8
+			S: +OK UTF-8 from now on
+			C: USER ben
+			S: +OK Now the password
+			C: PASS pass word
+			S: +OK 2 messages (68 octets)
+			C: LIST
+			S: +OK 2 messages (68 octets)
+			S: 1 39
+			S: 2 29
+			S: .
+			C: RETR 1
+			S: +OK 39 octets
+			S: Subject: é
+			S: From: é@é.é
+			S:
+			S: é
+			S: é
+			S: .
+			C: TOP 1 0
+			S: +OK Top follows
+			S: Subject: é
+			S: From: é@é.é
+			S:
+			S: .`},
+		{"and as surrogates without it, RFC 6858", `
+			S: +OK Atrium POP3 server ready
+			C: USER ben
+			S: +OK Now the password
+			C: PASS pass word
+			S: +OK 2 messages (68 octets)
+			C: STAT
+			S: +OK 2 68
+			C: LIST
+			S: +OK 2 messages (68 octets)
+			S: 1 115
+			S: 2 29
+			S: .
+			C: LIST 1
+			S: +OK 1 115
+			C: RETR 1
+			S: +OK 115 octets
+			S: Subject: =?utf-8?B?w6k=?=
+			S: From: =?utf-8?B?w6lAw6kuw6k=?=
+			S:  <invalid@internationalized-address.invalid>
+			S:
+			S: é
+			S: é
+			S: .
+			C: TOP 1 1
+			S: +OK Top follows
+			S: Subject: =?utf-8?B?w6k=?=
+			S: From: =?utf-8?B?w6lAw6kuw6k=?=
+			S:  <invalid@internationalized-address.invalid>
+			S:
+			S: é
+			S: .
+			C: RETR 2
+			S: +OK 29 octets
+			S: Subject: plain
+			S:
+			S: é
+			S: é
+			S: bare
+			S: .`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.fill(t, "anna", 1, three...)
+			r.fill(t, "ben", 1, "Subject: é\r\nFrom: é@é.é\r\n\r\né\r\né\r\n", "Subject: plain\r\n\r\né\r\né\nbare")
 			r.script(t, tc.script)
 		})
 	}

@@ -39,19 +39,20 @@ type session struct {
 
 // drop is the mailbox as it was at login.
 type drop struct {
-	key     dropKey
-	policy  mail.PopPolicy
-	locked  bool
-	box     *mail.Account
-	snap    *mail.Snapshot
-	shown   []int32             // positions in snap of the messages that are not hidden; nil: all
-	size    int64               // bytes of them
-	deleted map[int]bool        // numbers less one
-	gone    int64               // bytes of them
-	fetched imap.UIDSet         // in any order
-	count   int                 // messages that were fetched
-	uidls   map[imap.UID]string // of another server
-	looked  bool                // for them
+	key        dropKey
+	policy     mail.PopPolicy
+	locked     bool
+	box        *mail.Account
+	snap       *mail.Snapshot
+	shown      []int32             // positions in snap of the messages that are not hidden; nil: all
+	size       int64               // bytes of them
+	deleted    map[int]bool        // numbers less one
+	gone       int64               // bytes of them
+	fetched    imap.UIDSet         // in any order
+	count      int                 // messages that were fetched
+	uidls      map[imap.UID]string // of another server
+	surrogates map[imap.UID]int64  // sizes that are known
+	looked     bool                // for them
 }
 
 // len is the number of messages that are shown.
