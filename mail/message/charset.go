@@ -1,6 +1,7 @@
 package message
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -75,7 +76,9 @@ func (c *charset) reset(name string) {
 }
 
 // plain tells whether b may pass as it is.
-func (c *charset) plain(b []byte) bool { return c.ascii && len(c.hold) == 0 && isASCII(b) }
+func (c *charset) plain(b []byte) bool {
+	return c.ascii && len(c.hold) == 0 && (c.t == nil && utf8.Valid(b) || c.t != nil && isASCII(b))
+}
 
 // decode appends src as UTF-8; last says that no more follows.
 func (c *charset) decode(dst, src []byte, last bool) []byte {
@@ -136,11 +139,18 @@ func appendLenient(dst, src []byte, last bool) (_, rest []byte) {
 	return dst, nil
 }
 
+const highBits = 0x8080808080808080 // set in octets that are not ASCII
+
 // validPrefix is the length of the longest prefix that is UTF-8.
 func validPrefix(b []byte) int {
 	for i := 0; i < len(b); {
 		if b[i] < utf8.RuneSelf {
-			i++
+			for len(b)-i >= 8 && binary.LittleEndian.Uint64(b[i:])&highBits == 0 {
+				i += 8
+			}
+			for i < len(b) && b[i] < utf8.RuneSelf {
+				i++
+			}
 			continue
 		}
 		_, n := utf8.DecodeRune(b[i:])

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"html"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -129,34 +130,44 @@ func (h *htmlText) data(dst *[]byte, src []byte) int {
 		}
 		return len(src)
 	}
-	for i := 0; i < len(src); {
-		n := i
-		for n < len(src) && !htmlSpecial[src[n]] {
+	out := slices.Grow(*dst, min(len(src), htmlStep)+1)
+	n := len(out)
+	out = out[:cap(out)]
+	blank, i := h.blank, 0
+loop:
+	for i < len(src) && len(out)-n >= 2 {
+		c := src[i]
+		i++
+		if !htmlSpecial[c] {
+			if blank {
+				if h.begun {
+					out[n] = ' '
+					n++
+				}
+				blank = false
+			}
+			h.begun = true
+			out[n] = c
 			n++
+			continue
 		}
-		if n > i {
-			if h.blank && h.begun {
-				*dst = append(*dst, ' ')
-			}
-			h.blank, h.begun = false, true
-			*dst = append(*dst, src[i:n]...)
-			if n == len(src) {
-				break
-			}
-		}
-		i = n + 1
-		switch src[n] {
+		switch c {
 		case '<':
 			h.state = htmlOpen
-			return i
+			break loop
 		case '&':
 			h.state, h.name = htmlEntity, h.name[:0]
-			return i
+			break loop
 		}
-		h.blank = true
+		blank = true
 	}
-	return len(src)
+	h.blank = blank
+	*dst = out[:n]
+	return i
 }
+
+// htmlStep is how much text makes room for itself at once.
+const htmlStep = 2 << 10
 
 // htmlSpecial are the bytes that end a word of text.
 var htmlSpecial = [256]bool{'<': true, '&': true, ' ': true, '\t': true, '\r': true, '\n': true, '\f': true}

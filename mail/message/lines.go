@@ -48,6 +48,9 @@ func (l *lines) next() (line []byte, off int64, ok bool) {
 	return l.take(l.limit - l.pos)
 }
 
+// ahead is what is in the window and was not handed out.
+func (l *lines) ahead() []byte { return l.buf[l.pos:l.limit] }
+
 func (l *lines) take(n int) ([]byte, int64, bool) {
 	line, off := l.buf[l.pos:l.pos+n], l.off
 	l.pos += n

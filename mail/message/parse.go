@@ -257,6 +257,64 @@ func (p *parser) next() bool {
 	return p.inside || !p.atBoundary()
 }
 
+// pass takes lines up to the next boundary.
+func (p *parser) pass() {
+	for p.next() {
+		p.bulk()
+	}
+}
+
+// bulk takes the lines in the window behind the one at hand, which is no boundary, as long as
+// none begins like one. What is left of them as the line at hand is the end of the last.
+func (p *parser) bulk() {
+	if n := len(p.line); n == 0 || p.line[n-1] != '\n' {
+		return
+	}
+	w := p.in.ahead()
+	end := -1
+	if len(p.stack) > 0 {
+		end = dashes(w)
+	}
+	if end < 0 {
+		end = bytes.LastIndexByte(w, '\n') + 1
+	}
+	if end == 0 {
+		return
+	}
+	p.lf += int64(bytes.Count(w[:end], newline)) // the line at hand had one, the last is counted by next
+	p.line, p.lastCR = w[max(end-2, 0):end], false
+	p.in.take(end)
+}
+
+var (
+	newline    = []byte("\n")
+	dashedLine = []byte("\n--")
+)
+
+// dashes is where the first line of w that begins with two dashes begins, -1 when there is none.
+func dashes(w []byte) int {
+	if bytes.HasPrefix(w, dashedLine[1:]) {
+		return 0
+	}
+	from := 0
+	for range 16 { // a body in base64 has no dash at all, others have many
+		i := bytes.IndexByte(w[from:], '-')
+		if i < 0 {
+			return -1
+		}
+		i += from
+		if i > 0 && w[i-1] == '\n' && i+1 < len(w) && w[i+1] == '-' {
+			return i
+		}
+		from = i + 1
+	}
+	i := bytes.Index(w[from:], dashedLine)
+	if i < 0 {
+		return -1
+	}
+	return from + i + 1
+}
+
 // atBoundary tells whether the line is a boundary of an open multipart. The longest
 // that the line begins with counts (RFC 2046 §5.1.1 lets anything follow).
 func (p *parser) atBoundary() bool {
@@ -346,8 +404,7 @@ func (p *parser) empty(part *Part, message bool) {
 // leaf passes over the body of a part without parts, and looks at its text.
 func (p *parser) leaf(part *Part, kind Kind) {
 	if !kind.IsText() {
-		for p.next() {
-		}
+		p.pass()
 		return
 	}
 	p.set = p.inBody
@@ -362,8 +419,7 @@ func (p *parser) leaf(part *Part, kind Kind) {
 func (p *parser) feed() {
 	p.feeding = true
 	p.batch = p.in.pos
-	for p.next() {
-	}
+	p.pass()
 	if p.feeding {
 		p.stream.write(p.in.buf[p.batch : p.in.pos-len(p.line)])
 	}
@@ -410,8 +466,7 @@ func (p *parser) multipart(part *Part, complete bool, lf int64) {
 		}
 		p.stack = p.stack[:level]
 		if p.hit == level {
-			for p.next() {
-			}
+			p.pass()
 		}
 	}
 	if len(part.Children) == 0 {

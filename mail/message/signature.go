@@ -54,13 +54,10 @@ func (s *set) add(text []byte) bool {
 	}
 	s.text += len(text)
 	for len(text) > 0 {
+		text = text[s.addASCII(text):]
 		n := 0
-		for n < len(text) && text[n] < utf8.RuneSelf {
+		for n < len(text) && text[n] >= utf8.RuneSelf {
 			n++
-		}
-		s.addASCII(text[:n])
-		text = text[n:]
-		for n = 0; n < len(text) && text[n] >= utf8.RuneSelf; n++ {
 		}
 		if n > 0 {
 			s.buf = AppendFolded(s.buf[:0], text[:n])
@@ -75,22 +72,59 @@ func (s *set) add(text []byte) bool {
 	return !s.full
 }
 
-func (s *set) addASCII(text []byte) {
+// addASCII adds text up to the first octet that is not ASCII and returns where that is.
+func (s *set) addASCII(text []byte) (n int) {
 	last, run := s.last, s.run
-	for _, c := range text {
-		c = foldASCII[c&0x7f]
-		if c < ' ' {
-			run = 0
-			continue
+	for n < len(text) {
+		for run < 2 && n < len(text) {
+			c := setClass[text[n]]
+			if c == notASCII {
+				s.last, s.run = last, run
+				return n
+			}
+			n++
+			last = last<<8 | uint32(c)
+			if run++; c < ' ' {
+				run = 0
+			}
 		}
-		last = last<<8 | uint32(c)
-		if run++; run >= 3 {
+		for n < len(text) {
+			c := setClass[text[n]]
+			if c < ' ' {
+				break
+			}
+			n++
+			last = last<<8 | uint32(c)
+			run = 3
 			h := hash(last)
 			s.bits[h>>6] |= 1 << (h & 63)
 		}
+		if n < len(text) {
+			if setClass[text[n]] == notASCII {
+				break
+			}
+			n++
+			run = 0
+		}
 	}
 	s.last, s.run = last, run
+	return n
 }
+
+// setClass is foldASCII with notASCII for other octets. Nothing below the blank counts.
+var setClass = func() (table [256]byte) {
+	for i := range table {
+		table[i] = notASCII
+	}
+	for i, c := range foldASCII {
+		if table[i] = c; c == notASCII {
+			table[i]++
+		}
+	}
+	return table
+}()
+
+const notASCII = 0
 
 func (s *set) addFolded(text []byte) {
 	for _, c := range text {
