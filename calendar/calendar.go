@@ -110,13 +110,17 @@ func SettingsOf(c *storage.Collection) (Settings, error) {
 
 // Zone returns the zone in which floating times and dates of the calendar are read; nil is UTC.
 func (s *Settings) Zone() *recur.Zone {
+	if s.TimezoneID != "" { // known, and so not computed again
+		if z, ok := recur.LoadZone(s.TimezoneID); ok {
+			return z
+		}
+	}
 	if s.Timezone != "" {
 		if z, err := query.ZoneOf([]byte(s.Timezone)); err == nil {
 			return z
 		}
 	}
-	z, _ := recur.LoadZone(s.TimezoneID)
-	return z
+	return nil
 }
 
 // Configure changes a calendar's settings; change may refuse by an error.
@@ -212,6 +216,24 @@ func EnsureDefaults(tx *storage.Tx, label func(displayname string) (prop string,
 		}
 	}
 	return tx.SetRecord(madeDefaults, []byte{1})
+}
+
+// Drop removes a calendar with all in it, and the managed attachments that nothing else refers to.
+func Drop(tx *storage.Tx, id storage.CollectionID) error {
+	t, err := tx.Table(id)
+	if err != nil {
+		return err
+	}
+	var attached []string
+	for _, row := range t.Rows(0, t.Len()) {
+		if e, err := decodeRow(row); err == nil {
+			attached = append(attached, e.attached...)
+		}
+	}
+	if err := refer(tx, attached, true); err != nil {
+		return err
+	}
+	return tx.Drop(id)
 }
 
 func appendString(b []byte, s string) []byte {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"atrium/calendar/ics"
 	"atrium/calendar/query"
+	"atrium/calendar/recur"
 	"atrium/storage"
 	"atrium/storage/blob"
 )
@@ -16,7 +18,8 @@ import (
 // Options bound what Prepare takes.
 type Options struct {
 	Limits    ics.Limits
-	Attendees int // at most in one component; 0: no limit
+	Attendees int  // at most in one component; 0: no limit
+	Strict    bool // TZIDs must be known, times in the range that DateRange tells of
 }
 
 // DefaultOptions returns options that take all that clients are known to send.
@@ -79,6 +82,11 @@ func (o *Object) check(opts Options) error {
 	if len(o.UID) > maxUID {
 		return &ics.Error{Condition: ics.ValidObject, Text: fmt.Sprintf("UID of %d bytes, at most %d are taken", len(o.UID), maxUID)}
 	}
+	if opts.Strict {
+		if err := o.checkTimes(); err != nil {
+			return err
+		}
+	}
 	if opts.Attendees == 0 {
 		return nil
 	}
@@ -91,6 +99,62 @@ func (o *Object) check(opts Options) error {
 		}
 		if n > opts.Attendees {
 			return &ics.Error{Condition: ics.MaxAttendees, Line: k.Line, Text: fmt.Sprintf("%d attendees, at most %d are taken", n, opts.Attendees)}
+		}
+	}
+	return nil
+}
+
+// MinDate and MaxDate are what Strict takes: CALDAV:min-date-time and max-date-time (RFC 4791 §5.2.6, §5.2.7). A day
+// of any zone fits between them and the ends of what iCalendar can say.
+var (
+	MinDate = time.Date(1, 1, 3, 0, 0, 0, 0, time.UTC)
+	MaxDate = time.Date(9999, 12, 29, 0, 0, 0, 0, time.UTC)
+)
+
+// maxTimes bounds how many properties checkTimes looks at by themselves.
+const maxTimes = 10_000
+
+// checkTimes checks the properties with times for zones that nobody knows, and for years that are too far.
+func (o *Object) checkTimes() error {
+	n := 0
+	for _, k := range o.Calendar.Components {
+		if !strings.EqualFold(k.Name, "VTIMEZONE") {
+			if err := o.checkComponent(k, &n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Object) checkComponent(k *ics.Component, n *int) error {
+	for i := range k.Props {
+		p := &k.Props[i]
+		if id, ok := p.Param("TZID"); ok && !o.series.Zones.Knows(id) {
+			return &ics.Error{Condition: ics.ValidTimezone, Line: p.Line, Text: fmt.Sprintf("time zone %.40q is not known and not defined", id)}
+		}
+		switch p.Name {
+		case "DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "RDATE":
+		default:
+			continue
+		}
+		for v := range strings.SplitSeq(p.Value, ",") {
+			if *n++; *n > maxTimes {
+				return nil
+			}
+			t, err := recur.ParseTime(strings.TrimSpace(v))
+			switch {
+			case err != nil: // a period, or what the series has taken
+			case int64(t.Wall) < MinDate.Unix():
+				return &ics.Error{Condition: ics.MinDateTime, Line: p.Line, Text: p.Name + " is too early"}
+			case int64(t.Wall) > MaxDate.Unix():
+				return &ics.Error{Condition: ics.MaxDateTime, Line: p.Line, Text: p.Name + " is too late"}
+			}
+		}
+	}
+	for _, c := range k.Components {
+		if err := o.checkComponent(c, n); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -75,3 +75,30 @@ func WithZones(raw []byte) []byte {
 	at := c.Components[0].Start
 	return []byte(c.Source[:at] + add.String() + c.Source[at:])
 }
+
+// ZoneID returns the TZID of the VTIMEZONE in an iCalendar object when everybody knows it, else "".
+func ZoneID(text string) string {
+	c, err := parse([]byte(text))
+	if err != nil {
+		return ""
+	}
+	for _, k := range c.Components {
+		if k.Name != "VTIMEZONE" {
+			continue
+		}
+		id := strings.TrimSpace(k.Value("TZID"))
+		if _, known := zones.Canonical(id); known {
+			return id
+		}
+	}
+	return ""
+}
+
+// ZoneText returns an iCalendar object with the VTIMEZONE of an ID, "" when IANA has none of that name.
+func ZoneText(id string) string {
+	text, ok := zones.VTimezone(id)
+	if !ok {
+		return ""
+	}
+	return "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Atrium//EN\r\n" + text + "END:VCALENDAR\r\n"
+}

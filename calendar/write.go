@@ -303,6 +303,9 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 	if old != nil && !overwrite {
 		return e, false, fmt.Errorf("calendar object %q: %w", as, storage.Exists)
 	}
+	if old != nil && old.UID != src.UID { // RFC 4791 §5.3.2.1
+		return e, false, &ics.Error{Condition: ics.NoUIDConflict, Text: "the object of that name has another UID", Other: as}
+	}
 	var props []storage.Prop
 	if err := eachProp(tx, from, src.Num, func(p storage.Prop) error { props = append(props, p); return nil }); err != nil {
 		return e, false, err

@@ -39,7 +39,8 @@ func TestAttachments(t *testing.T) {
 		return resp.Header, string(b)
 	}
 	event := calPath + "a.ics"
-	do("PUT", event, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTAMP:20260301T000000Z\r\nDTSTART;TZID=Europe/Berlin:20260310T090000\r\nDTEND;TZID=Europe/Berlin:20260310T100000\r\nRRULE:FREQ=DAILY;COUNT=5\r\nSUMMARY:x\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT5M\r\nDESCRIPTION:x\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", 201)
+	const series = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTAMP:20260301T000000Z\r\nDTSTART;TZID=Europe/Berlin:20260310T090000\r\nDTEND;TZID=Europe/Berlin:20260310T100000\r\nRRULE:FREQ=DAILY;COUNT=5\r\nSUMMARY:x\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT5M\r\nDESCRIPTION:x\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+	do("PUT", event, series, 201)
 
 	head, body := do("POST", event+"?action=attachment-add", "agenda", 201, "Content-Type", "text/plain; charset=utf-8",
 		"Content-Disposition", `attachment; filename="../agenda \"1\".txt"`, "Prefer", "return=representation")
@@ -101,4 +102,14 @@ func TestAttachments(t *testing.T) {
 	do("GET", kept, "", 200)
 	do("DELETE", calPath+"b.ics", "", 204)
 	do("GET", kept, "", 404)
+
+	// One that two calendars have stays until both are gone.
+	do("PUT", event, series, 201)
+	head, _ = do("POST", event+"?action=attachment-add", "both", 201)
+	both := head.Get("Location")
+	do("COPY", event, "", 201, "Destination", s.URL+"/calendars/user1@example.org/other/a.ics")
+	do("DELETE", "/calendars/user1@example.org/other/", "", 204)
+	do("GET", both, "", 200)
+	do("DELETE", calPath, "", 204)
+	do("GET", both, "", 404)
 }

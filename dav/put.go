@@ -256,8 +256,12 @@ func (rq *Request) removeResource(tx *storage.Tx, r *Resource) error {
 	if err != nil {
 		return err
 	}
+	drop := (*storage.Tx).Drop
+	if r.Tree.Drop != nil {
+		drop = r.Tree.Drop
+	}
 	for _, c := range all {
-		if err := tx.Drop(c.ID); err != nil {
+		if err := drop(tx, c.ID); err != nil {
 			return err
 		}
 	}

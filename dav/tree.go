@@ -72,6 +72,8 @@ type Tree struct {
 	Delete func(tx *storage.Tx, id storage.CollectionID, name string) error
 	Copy   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
 	Move   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
+	// Drop removes a collection with all in it; nil: storage.Tx.Drop.
+	Drop func(tx *storage.Tx, id storage.CollectionID) error
 
 	// Wrap turns the domain's errors into Errors; href gives the path of another member.
 	Wrap func(err error, href func(name string) string) error

@@ -12,7 +12,7 @@ import (
 // split makes the calendar objects of a feed, by UID: each with the time zones that it names. There
 // are at most so many.
 func split(raw []byte, limits ics.Limits, most int) (objects map[string][]byte, err error) {
-	c, err := ics.Parse(raw, limits)
+	c, err := ics.Parse(ics.WithoutControls(raw), limits)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ const (
 	MaxInstances       Condition = "max-instances"
 	MaxAttendees       Condition = "max-attendees-per-instance"
 	SupportedRScale    Condition = "supported-rscale"
+	ValidTimezone      Condition = "valid-timezone" // a TZID that the object does not define and nobody knows (RFC 7809 §3.1.4)
 
 	ValidFilter        Condition = "valid-filter"
 	SupportedFilter    Condition = "supported-filter"

@@ -1,6 +1,7 @@
 package ics
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -16,6 +17,9 @@ var single = map[string]bool{
 // 4791 §4.1 and §5.3.2.1. It returns the kind of component that c holds. Its
 // errors are *Error with ValidData or ValidObject.
 func Validate(c *Calendar) (component string, err error) {
+	if i := strings.IndexFunc(c.Source, control); i >= 0 {
+		return "", &Error{Condition: ValidData, Line: 1 + strings.Count(c.Source[:i], "\n"), Text: fmt.Sprintf("a control character, %#02x", c.Source[i])}
+	}
 	if v := strings.TrimSpace(c.Value("VERSION")); v != "2.0" && c.Prop("VERSION") != nil {
 		return "", propError(c.Prop("VERSION"), "version %.20q is not 2.0", v)
 	}
@@ -55,6 +59,22 @@ func Validate(c *Calendar) (component string, err error) {
 		seen[id] = true
 	}
 	return component, nil
+}
+
+// control tells what RFC 5545 §3.1 keeps out of content lines; XML could not carry it either.
+func control(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' }
+
+// WithoutControls returns text without the characters that Validate refuses.
+func WithoutControls(text []byte) []byte {
+	if !bytes.ContainsFunc(text, control) {
+		return text
+	}
+	return bytes.Map(func(r rune) rune {
+		if control(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // recurrenceKey tells the components of one UID apart; "" is the master.

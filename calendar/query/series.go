@@ -226,6 +226,15 @@ func (z *Zones) Zone(id string) (zone *recur.Zone, ok bool) {
 	return zone, ok
 }
 
+// Knows tells whether an object defines a TZID, or Zone knows it.
+func (z *Zones) Knows(id string) bool {
+	if id = strings.TrimSpace(id); id == "" || z.own[id] != nil {
+		return true
+	}
+	_, ok := z.Zone(id)
+	return ok
+}
+
 func (z *Zones) find(id string) (*recur.Zone, bool) {
 	k := z.own[id]
 	if k == nil {

@@ -66,7 +66,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Label) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
-		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
 		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index,
 		Alias: [][]xml.Name{elem.Names("D:collection", "CS:subscribed"), elem.Names("D:collection", "C:calendar", "CS:subscribed")},
 	}
@@ -169,7 +169,7 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 	}
 	limits := ics.DefaultLimits()
 	limits.Size = int(f.cfg.MaxObject)
-	o, err := calendar.Prepare(rq.Context(), f.blobs(), raw, calendar.Options{Limits: limits, Attendees: f.cfg.MaxAttendees})
+	o, err := calendar.Prepare(rq.Context(), f.blobs(), raw, calendar.Options{Limits: limits, Attendees: f.cfg.MaxAttendees, Strict: true})
 	if err != nil {
 		return nil, err
 	}

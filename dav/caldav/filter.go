@@ -105,6 +105,9 @@ func readTextMatch(r *elem.Reader, s elem.Start) *query.TextMatch {
 }
 
 func readRange(s elem.Start, open bool) (*query.Range, error) {
+	if s.Attr("start") == "" && s.Attr("end") == "" {
+		return nil, dav.Fail(http.StatusBadRequest, "%s has neither start nor end", s.Name.Local)
+	}
 	return query.ParseRange(s.Attr("start"), s.Attr("end"), open)
 }
 

@@ -12,6 +12,9 @@ import (
 	"atrium/storage/account"
 )
 
+// dateTime is UTC in iCalendar.
+const dateTime = "20060102T150405Z"
+
 // properties are those of RFC 4791 §5.2, RFC 6638 §9.1, RFC 7809 §5.2. What is only
 // kept, like Apple's colour and order, is a dead property.
 func (f *face) properties() []dav.Property {
@@ -19,7 +22,7 @@ func (f *face) properties() []dav.Property {
 	return []dav.Property{
 		{Name: elem.N("C:calendar-description"), On: calendarKind, Set: dav.Store, Remove: dav.Unstore},
 		{Name: elem.N("C:calendar-timezone"), On: calendarKind, Get: getTimezone, Set: setTimezone, Remove: removeTimezone},
-		{Name: elem.N("C:calendar-timezone-id"), On: calendarKind, Get: getTimezoneID, Set: setTimezoneID, Remove: removeTimezoneID},
+		{Name: elem.N("C:calendar-timezone-id"), On: calendarKind, Get: getTimezoneID, Set: setTimezoneID, Remove: removeTimezone},
 		{Name: elem.N("C:supported-calendar-component-set"), On: calendarKind, Get: getComponents},
 		{Name: elem.N("C:supported-calendar-component-sets"), On: homeKind, Get: getComponentSets},
 		{Name: elem.N("CS:allowed-calendar-component-set"), On: homeKind | dav.Principal, Get: func(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
@@ -45,6 +48,14 @@ func (f *face) properties() []dav.Property {
 				return dav.Absent()
 			}
 			w.Int(int64(f.cfg.MaxAttendees))
+			return nil
+		}},
+		{Name: elem.N("C:min-date-time"), On: anyCalendar, Get: func(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
+			w.Text(calendar.MinDate.Format(dateTime))
+			return nil
+		}},
+		{Name: elem.N("C:max-date-time"), On: anyCalendar, Get: func(_ *dav.Ask, _ *dav.Resource, w *elem.Writer) error {
+			w.Text(calendar.MaxDate.Format(dateTime))
 			return nil
 		}},
 		{Name: elem.N("C:schedule-calendar-transp"), On: calendarKind, Get: getTransp, Set: setTransp, Remove: removeTransp, Own: true},
@@ -81,20 +92,24 @@ func getTimezone(_ *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	return nil
 }
 
+// The two properties of a calendar's zone say the same thing (RFC 7809 §5.2): what sets one sets the other, as far as
+// a definition has a name that is known.
+
 func setTimezone(c *dav.Change, v elem.Raw) error {
 	text := v.Text()
 	if _, err := query.ZoneOf([]byte(text)); err != nil {
 		return dav.Refuse(http.StatusForbidden, "C:valid-calendar-data")
 	}
+	id := calendar.ZoneID(text)
 	return configure(c, func(s *calendar.Settings) error {
-		s.Timezone = text
+		s.Timezone, s.TimezoneID = text, id
 		return nil
 	})
 }
 
 func removeTimezone(c *dav.Change) error {
 	return configure(c, func(s *calendar.Settings) error {
-		s.Timezone = ""
+		s.Timezone, s.TimezoneID = "", ""
 		return nil
 	})
 }
@@ -117,14 +132,7 @@ func setTimezoneID(c *dav.Change, v elem.Raw) error {
 		return dav.Refuse(http.StatusForbidden, "C:valid-timezone") // RFC 7809 §5.2
 	}
 	return configure(c, func(s *calendar.Settings) error {
-		s.TimezoneID = id
-		return nil
-	})
-}
-
-func removeTimezoneID(c *dav.Change) error {
-	return configure(c, func(s *calendar.Settings) error {
-		s.TimezoneID = ""
+		s.TimezoneID, s.Timezone = id, calendar.ZoneText(id)
 		return nil
 	})
 }
