@@ -22,6 +22,7 @@ type Prepared struct {
 	ref    blob.Ref
 	facets map[byte][]byte // not changed any more
 	utf8   bool            // see Message.UTF8
+	thread []threadKey     // see threadKeys
 	spool  blob.Spool
 }
 
@@ -36,6 +37,7 @@ func (s *Store) Prepare(ctx context.Context, spool blob.Spool) (*Prepared, error
 		IndexFacet:     m.Index(),
 		SignatureFacet: m.Signature(),
 	}}
+	p.thread = threadKeysIn(p.facets[IndexFacet])
 	if x, err := p.Index(); err == nil {
 		p.utf8 = x.UTF8()
 	}
@@ -54,7 +56,7 @@ func (p *Prepared) Ref() blob.Ref { return p.ref }
 // With returns the same message with one facet more, for the accounts that it is put into
 // under that. It ends with p.
 func (p *Prepared) With(facet byte, value []byte) *Prepared {
-	c := &Prepared{ref: p.ref, utf8: p.utf8, facets: maps.Clone(p.facets)}
+	c := &Prepared{ref: p.ref, utf8: p.utf8, facets: maps.Clone(p.facets), thread: p.thread}
 	c.facets[facet] = value
 	return c
 }
@@ -64,7 +66,7 @@ func (p *Prepared) Kept() (n int) {
 	for _, f := range p.facets {
 		n += len(f)
 	}
-	return n
+	return n + len(p.thread)*len(threadKey{})
 }
 
 // Index is the message's index record.
@@ -101,7 +103,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 			return nil, err
 		}
 	}
-	staged, err := a.stage(ctx, id, msgs)
+	staged, threads, err := a.stage(ctx, id, msgs)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +124,11 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 		in.apart = in.set.options&privateSeen != 0
 		out = Appended{UIDValidity: in.set.uidValidity}
 		for i := range msgs {
-			var o storage.ObjectID
+			var o, thread storage.ObjectID
 			if len(objects) > 0 {
-				o = objects[i]
+				o, thread = objects[i], threads[i]
 			}
-			uid, err := in.add(tx, &msgs[i], o)
+			uid, err := in.add(tx, &msgs[i], o, thread)
 			if err != nil {
 				return err
 			}
@@ -149,8 +151,9 @@ const (
 	stageBytes    = 512 << 10
 )
 
-// stage stores the objects of messages that are too many for one transaction; nil when they are not.
-func (a *Account) stage(ctx context.Context, id ID, msgs []NewMessage) (list []*storage.Staged, err error) {
+// stage stores the objects of messages that are too many for one transaction, and finds their threads; nil when
+// they are not.
+func (a *Account) stage(ctx context.Context, id ID, msgs []NewMessage) (list []*storage.Staged, threads []storage.ObjectID, err error) {
 	objects := make([]storage.Object, len(msgs))
 	size, bytes := make([]int, len(msgs)), int64(0)
 	all := 0
@@ -161,7 +164,7 @@ func (a *Account) stage(ctx context.Context, id ID, msgs []NewMessage) (list []*
 		bytes += msgs[i].ref.Size
 	}
 	if len(msgs) <= stageMessages && all <= stageBytes {
-		return nil, nil
+		return nil, nil, nil
 	}
 	for from := 0; from < len(msgs); {
 		to, n := from, 0
@@ -176,16 +179,26 @@ func (a *Account) stage(ctx context.Context, id ID, msgs []NewMessage) (list []*
 					return err
 				}
 			}
-			s, err = tx.Stage(objects[from:to])
-			return err
+			if s, err = tx.Stage(objects[from:to]); err != nil {
+				return err
+			}
+			threads = threads[:from]
+			for i, o := range s.Objects {
+				t, err := thread(tx, msgs[from+i].thread, o)
+				if err != nil {
+					return err
+				}
+				threads = append(threads, t)
+			}
+			return nil
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = append(list, s)
 		from = to
 	}
-	return list, nil
+	return list, threads, nil
 }
 
 // mayAppend refuses before anything is written what would be refused afterwards.
@@ -210,7 +223,7 @@ func (a *Account) AppendTx(tx *storage.Tx, id ID, msg NewMessage) (imap.UID, err
 	if err != nil {
 		return 0, err
 	}
-	uid, err := in.add(tx, &msg, 0)
+	uid, err := in.add(tx, &msg, 0, 0)
 	return uid, errors.Join(err, in.close(tx))
 }
 
@@ -248,7 +261,7 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 			return err
 		}
 		in.apart = in.set.options&privateSeen != 0
-		to, err := in.add(tx, &msg, 0)
+		to, err := in.add(tx, &msg, 0, 0)
 		if err != nil {
 			return err
 		}
@@ -333,8 +346,8 @@ func (in *intake) flags(names []imap.Flag) (Flags, error) {
 	return f, err
 }
 
-// add stores a message; o is its object when that is stored already, else 0.
-func (in *intake) add(tx *storage.Tx, msg *NewMessage, o storage.ObjectID) (imap.UID, error) {
+// add stores a message; o is its object when that is stored already, and inThread its thread then, else 0.
+func (in *intake) add(tx *storage.Tx, msg *NewMessage, o, inThread storage.ObjectID) (imap.UID, error) {
 	f, err := in.flags(msg.Flags)
 	if err != nil {
 		return 0, err
@@ -343,13 +356,16 @@ func (in *intake) add(tx *storage.Tx, msg *NewMessage, o storage.ObjectID) (imap
 		if o, err = tx.NewObject(storage.Object{Blob: msg.ref, Facets: msg.facets}); err != nil {
 			return 0, err
 		}
+		if inThread, err = thread(tx, msg.thread, o); err != nil {
+			return 0, err
+		}
 	}
 	date := msg.Date
 	if date.IsZero() {
 		date = in.now
 	}
 	_, zone := date.Zone()
-	return in.insert(tx, &Message{Object: o, Flags: f, Size: msg.ref.Size, Date: date.Unix(), Zone: int16(zone / 60), UTF8: msg.utf8})
+	return in.insert(tx, &Message{Object: o, Thread: inThread, Flags: f, Size: msg.ref.Size, Date: date.Unix(), Zone: int16(zone / 60), UTF8: msg.utf8})
 }
 
 // insert adds a row.

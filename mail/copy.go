@@ -240,10 +240,11 @@ func known(names []imap.Flag, k Keywords) (kept []imap.Flag) {
 
 // parcel is a message on its way to another account.
 type parcel struct {
-	uid   imap.UID
-	names []imap.Flag
-	m     Message
-	o     storage.Object
+	uid    imap.UID
+	names  []imap.Flag
+	m      Message
+	o      storage.Object
+	thread []threadKey
 }
 
 // carry copies or moves messages to another account: they are made anew there from the
@@ -305,6 +306,7 @@ func (a *Account) pack(ctx context.Context, id ID, list []imap.UID, need storage
 			if p.o, err = readObject(v, p.m.Object); err != nil {
 				return err
 			}
+			p.thread = threadKeysIn(p.o.Facets[IndexFacet])
 			for _, b := range p.o.Facets {
 				size += len(b)
 			}
@@ -351,6 +353,9 @@ func (a *Account) unpack(ctx context.Context, to ID, part []parcel) (out Copied,
 				return err
 			}
 			if m.Object, err = tx.NewObject(p.o); err != nil {
+				return err
+			}
+			if m.Thread, err = thread(tx, p.thread, m.Object); err != nil {
 				return err
 			}
 			n, err := in.insert(tx, &m)

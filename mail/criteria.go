@@ -75,8 +75,18 @@ type (
 // ModSeq is true of messages whose modseq is Min or higher (RFC 7162 §3.1.5).
 type ModSeq struct{ Min uint64 }
 
-// SameEmail is true of messages that show that object (EMAILID, RFC 8474).
-type SameEmail struct{ Object storage.ObjectID }
+// SameEmail is true of messages of an owner's that show that object (EMAILID, RFC 8474 §6), SameThread of those in
+// that thread (THREADID).
+type (
+	SameEmail struct {
+		Owner  storage.AccountID
+		Object storage.ObjectID
+	}
+	SameThread struct {
+		Owner  storage.AccountID
+		Thread storage.ObjectID
+	}
+)
 
 // Header is true of messages with a field of that name whose decoded text contains Text; with an empty
 // Text, of those with such a field. SUBJECT, FROM, TO, CC and BCC are this too.
@@ -88,17 +98,18 @@ type Text struct {
 	Text string
 }
 
-func (And) criteria()       {}
-func (Or) criteria()        {}
-func (Not) criteria()       {}
-func (HasFlag) criteria()   {}
-func (InUIDs) criteria()    {}
-func (Larger) criteria()    {}
-func (Smaller) criteria()   {}
-func (Dates) criteria()     {}
-func (Younger) criteria()   {}
-func (Older) criteria()     {}
-func (ModSeq) criteria()    {}
-func (SameEmail) criteria() {}
-func (Header) criteria()    {}
-func (Text) criteria()      {}
+func (And) criteria()        {}
+func (Or) criteria()         {}
+func (Not) criteria()        {}
+func (HasFlag) criteria()    {}
+func (InUIDs) criteria()     {}
+func (Larger) criteria()     {}
+func (Smaller) criteria()    {}
+func (Dates) criteria()      {}
+func (Younger) criteria()    {}
+func (Older) criteria()      {}
+func (ModSeq) criteria()     {}
+func (SameEmail) criteria()  {}
+func (SameThread) criteria() {}
+func (Header) criteria()     {}
+func (Text) criteria()       {}

@@ -166,7 +166,9 @@ func rowTest(s *Snapshot, c Criteria) func(*Message) bool {
 	case ModSeq:
 		return func(m *Message) bool { return m.Modseq >= c.Min }
 	case SameEmail:
-		return func(m *Message) bool { return m.Object == c.Object }
+		return func(m *Message) bool { return m.Object == c.Object && c.Owner == s.Owner }
+	case SameThread:
+		return func(m *Message) bool { return m.Thread == c.Thread && c.Owner == s.Owner }
 	}
 	return nil
 }

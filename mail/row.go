@@ -15,8 +15,9 @@ import (
 type Message struct {
 	UID     imap.UID
 	Object  storage.ObjectID
-	Modseq  uint64 // of the last change of its flags, or of its coming (RFC 7162)
-	Created uint64 // modseq at which it came into the mailbox
+	Thread  storage.ObjectID // see ThreadID; 0: none
+	Modseq  uint64           // of the last change of its flags, or of its coming (RFC 7162)
+	Created uint64           // modseq at which it came into the mailbox
 	Flags   Flags
 	Size    int64 // RFC822.SIZE in bytes
 	Date    int64 // INTERNALDATE in Unix seconds
@@ -48,7 +49,8 @@ func objectID(kind byte, owner, n uint64) string {
 }
 
 // A row's data: one byte with the version in the upper three bits and the system
-// flags in the others, then numbers: keywords, size, date, zone, saved less date.
+// flags in the others, then numbers: keywords, size, date, zone, saved less date, and, where there is
+// a thread, the object less the thread.
 const rowVersion = 1
 
 // markUTF8 is added to the number of the zone, which is less, as it is stored.
@@ -64,7 +66,11 @@ func appendRow(b []byte, m *Message) []byte {
 		zone |= markUTF8
 	}
 	b = binary.AppendUvarint(b, zone)
-	return binary.AppendVarint(b, m.Saved-m.Date)
+	b = binary.AppendVarint(b, m.Saved-m.Date)
+	if m.Thread != 0 {
+		b = binary.AppendUvarint(b, uint64(m.Object-m.Thread))
+	}
+	return b
 }
 
 // decodeRow reads a row into m. ok is false when it is damaged; m then has
@@ -97,6 +103,13 @@ func decodeRow(r *storage.Row, m *Message) (ok bool) {
 	m.Zone = int16(zigzag(v[3] & (markUTF8 - 1)))
 	m.UTF8 = v[3]&markUTF8 != 0
 	m.Saved = m.Date + zigzag(v[4])
+	if i < len(b) {
+		x, n := binary.Uvarint(b[i:])
+		if n <= 0 {
+			return false
+		}
+		m.Thread = m.Object - storage.ObjectID(x)
+	}
 	return true
 }
 

@@ -161,7 +161,7 @@ func randomCriteria(r *rand.Rand, depth int, s *Snapshot) Criteria {
 	case 9:
 		return ModSeq{s.At(r.IntN(s.Len())).Modseq}
 	case 10:
-		return SameEmail{s.At(r.IntN(s.Len())).Object}
+		return SameEmail{s.Owner, s.At(r.IntN(s.Len())).Object}
 	case 11:
 		return Header{[]string{"Subject", "From", "To"}[r.IntN(3)], word()}
 	case 12:

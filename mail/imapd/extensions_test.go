@@ -578,8 +578,30 @@ var matrix = map[string]struct {
 		S: ...
 		S: e OK $...
 		C: f FETCH 2 (EMAILID THREADID)
-		S: * 2 FETCH (EMAILID ($two) THREADID NIL)
-		S: f OK $...`, off: two + `
+		S: * 2 FETCH (EMAILID ($two) THREADID (T$thread))
+		S: f OK $...
+		C: g APPEND y {+}
+		L: Message-ID: <a@x>
+		C:
+		S: * 3 EXISTS
+		S: ...
+		S: g OK $...
+		C: h APPEND y {+}
+		L: In-Reply-To: <a@x>
+		C:
+		S: * 4 EXISTS
+		S: ...
+		S: h OK $...
+		C: i FETCH 3:4 THREADID
+		S: * 3 FETCH (THREADID (T$conversation))
+		S: * 4 FETCH (THREADID (T$conversation))
+		S: i OK $...
+		C: j SEARCH THREADID T$conversation
+		S: * SEARCH 3 4
+		S: j OK $...
+		C: k SEARCH OR THREADID T$thread THREADID ""
+		S: * SEARCH 2
+		S: k OK $...`, off: two + `
 		C: a CREATE x
 		S: a OK CREATE completed
 		C: b FETCH 1 EMAILID

@@ -112,7 +112,7 @@ func (a *searchArgs) all(sources []eventGroup, selected *view) error {
 	}
 	for i := range boxes {
 		m := &boxes[i]
-		if !m.Has() || !m.Rights.Has(storage.Read) || a.owner != 0 && a.owner != m.Owner {
+		if !m.Has() || !m.Rights.Has(storage.Read) {
 			continue
 		}
 		in := func(g eventGroup) bool {

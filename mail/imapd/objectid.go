@@ -9,8 +9,8 @@ import (
 	"atrium/storage"
 )
 
-// objectID names messages and mailboxes for ever. Threads have no names here: THREADID is NIL, as
-// RFC 8474 §5.2 allows.
+// objectID names messages, threads and mailboxes for ever. THREADID is NIL of a message that came before
+// threads were known, as RFC 8474 §5.2 allows.
 var objectID = extension{
 	name: "OBJECTID", rfc: "RFC 8474", what: "Names of messages and mailboxes that never change",
 	opened: func(c *session, _ *selectArgs) error {
@@ -31,31 +31,51 @@ var objectID = extension{
 		},
 		"THREADID": func(c *session, a *fetchArgs, _ *wire.Reader) {
 			a.add(func(f *fetch, m *fetched) error {
-				f.buf = append(f.buf, "THREADID NIL"...)
+				id := mail.ThreadID(f.v.box.Owner, m.Thread)
+				if id == "" {
+					f.buf = append(f.buf, "THREADID NIL"...)
+					return nil
+				}
+				f.buf = append(f.buf, "THREADID ("...)
+				f.buf = append(append(f.buf, id...), ')')
 				return nil
 			})
 		},
 	},
 	searchKeys: map[string]searchKey{
-		"EMAILID": func(p *searchParser, r *wire.Reader) mail.Criteria {
+		"EMAILID": func(_ *searchParser, r *wire.Reader) mail.Criteria {
 			r.SP()
-			p.args.owner = p.c.view.box.Owner
-			return sameEmail(p.args.owner, r.AString())
+			id := r.AString()
+			owner, n := objectNamed(id)
+			if o := storage.ObjectID(n); n != 0 && mail.EmailID(owner, o) == id {
+				return mail.SameEmail{Owner: owner, Object: o}
+			}
+			return mail.InUIDs{}
 		},
 		"THREADID": func(_ *searchParser, r *wire.Reader) mail.Criteria {
 			r.SP()
-			r.AString()
+			id := r.AString()
+			owner, n := objectNamed(id)
+			if o := storage.ObjectID(n); n != 0 && mail.ThreadID(owner, o) == id {
+				return mail.SameThread{Owner: owner, Thread: o}
+			}
 			return mail.InUIDs{}
 		},
 	},
 }
 
-// sameEmail finds the object that an EMAILID names.
-func sameEmail(owner storage.AccountID, id string) mail.Criteria {
-	_, n, _ := strings.Cut(id, "-")
-	object, err := strconv.ParseUint(n, 36, 64)
-	if err != nil || mail.EmailID(owner, storage.ObjectID(object)) != id {
-		return mail.InUIDs{}
+// objectNamed takes an object's name apart; n is 0 when it is none.
+func objectNamed(id string) (owner storage.AccountID, n uint64) {
+	if id == "" {
+		return 0, 0
 	}
-	return mail.SameEmail{Object: storage.ObjectID(object)}
+	account, number, _ := strings.Cut(id[1:], "-")
+	a, err := strconv.ParseUint(account, 36, 64)
+	if err == nil {
+		n, err = strconv.ParseUint(number, 36, 64)
+	}
+	if err != nil {
+		return 0, 0
+	}
+	return storage.AccountID(a), n
 }

@@ -5,7 +5,6 @@ import (
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
-	"atrium/storage"
 )
 
 // searchArgs is what a SEARCH asks for.
@@ -21,12 +20,11 @@ type searchArgs struct {
 	fuzzy    bool          // FUZZY is (RFC 6203)
 	scores   map[int]uint8 // by position, when they are asked for
 	sets     []lateSet
-	recents  []mail.And        // keys that mean what is \Recent; each one's only element
-	bounded  bool              // MESSAGELIMIT (RFC 9738) bounds it
-	limited  string            // the response code of that
-	multi    bool              // ESEARCH (RFC 7377): the answer names its mailbox
-	mailbox  string            // in it; "" is the selected one
-	owner    storage.AccountID // not 0: the keys mean messages of this account alone
+	recents  []mail.And // keys that mean what is \Recent; each one's only element
+	bounded  bool       // MESSAGELIMIT (RFC 9738) bounds it
+	limited  string     // the response code of that
+	multi    bool       // ESEARCH (RFC 7377): the answer names its mailbox
+	mailbox  string     // in it; "" is the selected one
 }
 
 // lateSet is a set of numbers or UIDs among the keys, that gets its meaning when the mailbox is up to date.
