@@ -26,15 +26,22 @@ func (rq *Request) Multiget(w http.ResponseWriter, r *elem.Reader) error {
 		return err
 	}
 	defer l.Close()
+	var in storage.AccountID
+	n := 0 // of the hrefs lie there
 	for len(hrefs) > 0 {
-		err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
-			g := getter{rq: rq, v: v, l: l, many: len(hrefs) > 4}
-			for len(hrefs) > 0 && !l.Full() {
-				n := min(len(hrefs), getAtOnce)
-				if err := g.batch(hrefs[:n]); err != nil {
+		if n == 0 {
+			if in, n, err = rq.stretch(hrefs); err != nil {
+				return err
+			}
+		}
+		err := rq.view(in, func(v *storage.View) error {
+			g := getter{rq: rq, v: v, l: l, many: n > 4}
+			for n > 0 && !l.Full() {
+				k, err := g.batch(hrefs[:min(n, getAtOnce)])
+				if err != nil {
 					return err
 				}
-				hrefs = hrefs[n:]
+				hrefs, n = hrefs[k:], n-k
 			}
 			return nil
 		})
@@ -49,6 +56,38 @@ func (rq *Request) Multiget(w http.ResponseWriter, r *elem.Reader) error {
 }
 
 var hrefName = elem.N("D:href")
+
+// stretch is the account that the first href lies in and how many from there on do too: in a home
+// those of mounts lie in others'.
+func (rq *Request) stretch(hrefs []string) (in storage.AccountID, n int, err error) {
+	in = rq.Target.account(rq)
+	if !rq.Target.isHomeOf(rq.Actor.ID) {
+		return in, len(hrefs), nil
+	}
+	prefix := ""
+	for i, href := range hrefs {
+		at := href[:strings.LastIndexByte(href, '/')+1]
+		if i > 0 && at == prefix {
+			continue
+		}
+		prefix = at
+		here := rq.Target.account(rq)
+		t, err := rq.href(href)
+		var e *Error
+		switch {
+		case err == nil && rq.reaches(t):
+			here = t.account(rq)
+		case err != nil && !(errors.As(err, &e) && e.Status != http.StatusInternalServerError):
+			return in, 0, err
+		}
+		if i == 0 {
+			in = here
+		} else if here != in {
+			return in, i, nil
+		}
+	}
+	return in, len(hrefs), nil
+}
 
 // getter answers for one href after another in one snapshot.
 type getter struct {
@@ -67,11 +106,12 @@ type getter struct {
 // getAtOnce is how many hrefs are looked up before their bodies are read at once.
 const getAtOnce = 32
 
-// batch writes the responses for some hrefs, in their order: a href that leads to nothing in
-// the request's own resource has a status of 404.
-func (g *getter) batch(hrefs []string) error {
+// batch writes the responses for the first n of some hrefs, in their order, as many as fill the buffer: a href that
+// leads to nothing in the request's own resource has a status of 404.
+func (g *getter) batch(hrefs []string) (n int, err error) {
 	found := g.found[:0]
-	for _, href := range hrefs {
+	for size := int64(0); len(found) < len(hrefs) && size < elem.FlushAt; {
+		href := hrefs[len(found)]
 		r, err := g.find(href)
 		var e *Error
 		switch {
@@ -79,22 +119,25 @@ func (g *getter) batch(hrefs []string) error {
 		case errors.Is(err, storage.NotFound), errors.Is(err, storage.Forbidden), errors.As(err, &e) && e.Status != http.StatusInternalServerError:
 			r = nil
 		default:
-			return err
+			return 0, err
+		}
+		if r != nil {
+			size += r.Entry.Size
 		}
 		found = append(found, r)
 	}
 	g.found = found
 	if err := g.load(found); err != nil {
-		return err
+		return 0, err
 	}
 	for i, r := range found {
 		if r == nil {
 			g.l.Status(hrefs[i], http.StatusNotFound)
 		} else if err := g.l.Resource(g.v, r); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(found), nil
 }
 
 // load reads the bodies of members together where they are wanted: in the order in
@@ -151,7 +194,7 @@ func (g *getter) find(href string) (*Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !rq.Target.contains(t) {
+	if !rq.reaches(t) || t.account(rq) != g.v.Account() {
 		return nil, errNowhere
 	}
 	parent, name, err := rq.locateParent(g.v, t)
@@ -200,14 +243,44 @@ func (t *Target) contains(o *Target) bool {
 	return true
 }
 
-// Search runs fn once for each collection that the request's target is or holds, in one snapshot. A
-// report on a member searches its collection: only tells its name then.
-func (rq *Request) Search(fn func(v *storage.View, c *Resource, only string) error) error {
-	return rq.SearchWith(storage.Read, fn)
+// isHomeOf tells whether a target is an account's home with mounts in it.
+func (t *Target) isHomeOf(a storage.AccountID) bool {
+	return t.Tree != nil && !t.Tree.Nested && t.Owner != nil && t.Owner.ID == a && len(t.Rest) == 0
 }
 
-// SearchWith is Search in the collections on which the actor has certain rights.
+// reaches tells whether a report on the request's target may speak of another: of what is in it, in
+// the actor's home of what is mounted there too.
+func (rq *Request) reaches(o *Target) bool {
+	t := rq.Target
+	return t.contains(o) || o.Mount && o.Tree == t.Tree && t.isHomeOf(rq.Actor.ID)
+}
+
+// Enough is what a function given to Search returns when it wants no more collections.
+var Enough = errors.New("enough")
+
+// Search runs fn once for each collection that the request's target is or holds, those of one account in one
+// snapshot: of the actor's home its own and then those that are mounted there. A report on a member searches
+// its collection: only tells its name then.
+func (rq *Request) Search(fn func(v *storage.View, c *Resource, only string) error) error {
+	err := rq.search(storage.Read, fn)
+	if err == nil && rq.Target.isHomeOf(rq.Actor.ID) {
+		err = rq.searchMounts(fn)
+	}
+	if errors.Is(err, Enough) {
+		return nil
+	}
+	return err
+}
+
+// SearchWith is Search in the collections on which the actor has certain rights, without mounts.
 func (rq *Request) SearchWith(need storage.Rights, fn func(v *storage.View, c *Resource, only string) error) error {
+	if err := rq.search(need, fn); !errors.Is(err, Enough) {
+		return err
+	}
+	return nil
+}
+
+func (rq *Request) search(need storage.Rights, fn func(v *storage.View, c *Resource, only string) error) error {
 	return rq.view(rq.Target.account(rq), func(v *storage.View) error {
 		r, err := rq.locate(v, rq.Target)
 		if err != nil {
@@ -231,7 +304,7 @@ func (rq *Request) SearchWith(need storage.Rights, fn func(v *storage.View, c *R
 			return err
 		}
 		for _, c := range all {
-			if !c.Rights.Has(need) {
+			if c.Mount || !c.Rights.Has(need) {
 				continue
 			}
 			if err := fn(v, c, ""); err != nil {
@@ -240,6 +313,36 @@ func (rq *Request) SearchWith(need storage.Rights, fn func(v *storage.View, c *R
 		}
 		return nil
 	})
+}
+
+// searchMounts runs fn for each mount in the actor's home.
+func (rq *Request) searchMounts(fn func(v *storage.View, c *Resource, only string) error) error {
+	t := rq.Target
+	ms, err := rq.mounts(t.Tree)
+	if err != nil {
+		return err
+	}
+	home := &Resource{Kind: t.Tree.Home, Path: t.home, Tree: t.Tree, Owner: t.Owner}
+	for _, m := range ms {
+		err := rq.view(m.owner.ID, func(v *storage.View) error {
+			c, err := v.Collection(m.collection.ID)
+			if errors.Is(err, storage.NotFound) { // gone meanwhile
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			now, err := rq.mountIn(v, t.Tree, m.owner, c)
+			if now == nil || err != nil {
+				return err
+			}
+			return fn(v, now.at(home), "")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Found writes the response for a member that a query found; loaded is what it has read of it.

@@ -63,7 +63,7 @@ func (f *face) query(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ e
 			}
 			if found++; limit > 0 && found > limit {
 				l.Truncated()
-				return nil
+				return dav.Enough
 			}
 			if err := l.Found(v, c, entry(m.Entry), m); err != nil {
 				return err
