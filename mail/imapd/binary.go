@@ -79,7 +79,7 @@ func readBinary(a *fetchArgs, r *wire.Reader, peek bool) {
 			size = min(size-off, x.n)
 		}
 		f.buf = append(f.buf, '~') // it may have NULs
-		return f.literal(size, onlyN{body, size})
+		return f.literal(size, onlyN{body, size}, f.c)
 	})
 }
 

@@ -310,8 +310,8 @@ func (f *fetch) ReadAt(p []byte, off int64) (int, error) {
 	return b.ReadAt(p, off)
 }
 
-// literal writes the bytes of size that w gives as a literal.
-func (f *fetch) literal(size int64, w io.WriterTo) error {
+// literal writes the bytes of size that w gives as a literal, to out, which writes to the connection.
+func (f *fetch) literal(size int64, w io.WriterTo, out io.Writer) error {
 	f.buf = wire.AppendLiteralHead(f.buf, size)
 	if size == 0 {
 		return nil
@@ -319,7 +319,7 @@ func (f *fetch) literal(size int64, w io.WriterTo) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
-	n, err := w.WriteTo(f.c)
+	n, err := w.WriteTo(out)
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}

@@ -1,7 +1,9 @@
 package imapd
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 
 	"atrium/mail/imapd/wire"
@@ -278,7 +280,7 @@ func addSection(a *fetchArgs, name string, s *message.Section, x *cut, peek bool
 			content.Cut(x.off, x.n)
 		}
 		if size := content.Size(); size > streamed || len(f.buf)+int(size) > bufSize-64 {
-			return f.literal(size, &content)
+			return f.literal(size, &content, noNUL{f.c})
 		}
 		f.buf = wire.AppendLiteralHead(f.buf, content.Size())
 		before := len(f.buf)
@@ -289,6 +291,33 @@ func addSection(a *fetchArgs, name string, s *message.Section, x *cut, peek bool
 			return fmt.Errorf("UID %d: %w", m.UID, err)
 		}
 		f.buf = buf
+		withoutNUL(f.buf[before:])
 		return nil
 	})
+}
+
+// No literal but BINARY's may have a NUL (RFC 9051 §4.3), though mail that is broken has them. Its place is taken
+// by an octet that is no character in any encoding, as other servers do, so that sizes stay.
+const forNUL = 0x80
+
+func withoutNUL(b []byte) {
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 {
+			return
+		}
+		b[i] = forNUL
+		b = b[i+1:]
+	}
+}
+
+// noNUL writes what is without NULs.
+type noNUL struct{ w io.Writer }
+
+func (o noNUL) Write(p []byte) (int, error) {
+	if bytes.IndexByte(p, 0) >= 0 {
+		p = bytes.Clone(p)
+		withoutNUL(p)
+	}
+	return o.w.Write(p)
 }
