@@ -29,14 +29,11 @@ type Prepared struct {
 // Prepare parses the message in a spool and files its body. The spool belongs
 // to the Prepared then, and to the caller when Prepare fails.
 func (s *Store) Prepare(ctx context.Context, spool blob.Spool) (*Prepared, error) {
-	m, err := message.Parse(spool, spool.Size())
+	index, signature, err := message.Records(spool, spool.Size())
 	if err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}
-	p := &Prepared{spool: spool, facets: map[byte][]byte{
-		IndexFacet:     m.Index(),
-		SignatureFacet: m.Signature(),
-	}}
+	p := &Prepared{spool: spool, facets: map[byte][]byte{IndexFacet: index, SignatureFacet: signature}}
 	p.thread = threadKeysIn(p.facets[IndexFacet])
 	if x, err := p.Index(); err == nil {
 		p.utf8 = x.UTF8()

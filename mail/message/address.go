@@ -46,6 +46,7 @@ type addressParser struct {
 	words   []byte // of the element so far, blanks collapsed
 	last    int    // where the last word in words begins
 	comment []byte
+	joined  []byte
 	inGroup bool
 	out     []Address
 }
@@ -174,7 +175,7 @@ func (p *addressParser) bare() {
 // angle reads <route:local@domain> and ends the element.
 func (p *addressParser) angle() {
 	p.i++
-	a := Address{Name: string(bytes.TrimSpace(p.words))}
+	var a Address
 	p.skip()
 	if p.peek() == '@' {
 		start := p.i
@@ -188,7 +189,8 @@ func (p *addressParser) angle() {
 			p.i = start
 		}
 	}
-	var local []byte
+	var room [64]byte
+	local, host := room[:0], []byte(nil)
 	for !p.done() {
 		p.skip()
 		c := p.peek()
@@ -202,13 +204,17 @@ func (p *addressParser) angle() {
 		t := p.token("><@,")
 		local = append(local, t...)
 	}
-	a.Mailbox = string(local)
 	for p.peek() == '@' {
 		p.i++
-		if d := p.domain(); a.Host == "" {
-			a.Host = string(d)
+		if d := p.domain(); len(host) == 0 {
+			host = d
 		}
 	}
+	name := bytes.TrimSpace(p.words)
+	at, end := len(name), len(name)+len(local)
+	p.joined = append(append(append(p.joined[:0], name...), local...), host...)
+	all := string(p.joined) // one piece of memory for the three
+	a.Name, a.Mailbox, a.Host = all[:at], all[at:end], all[end:]
 	for !p.done() && p.peek() != '>' && p.peek() != ',' && p.peek() != '<' && p.peek() != '"' {
 		p.i++
 	}

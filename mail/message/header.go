@@ -208,9 +208,9 @@ func (p *parser) messageField(name, value []byte, top bool) {
 		}
 	}
 	if list != nil {
-		ap := addressParser{scanner: scanner{s: p.unfolded(value)}, words: p.words[:0]}
+		ap := addressParser{scanner: scanner{s: p.unfolded(value)}, words: p.words[:0], joined: p.joined}
 		*list = ap.list(*list)
-		p.words = ap.words
+		p.words, p.joined = ap.words, ap.joined
 		p.cut = p.cut || len(*list) >= maxAddresses
 	}
 }

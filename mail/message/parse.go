@@ -125,13 +125,31 @@ func (p *Part) Kind() Kind {
 func Parse(r io.ReaderAt, size int64) (*Message, error) {
 	p := parsers.Get().(*parser)
 	defer p.release()
+	if err := p.parse(r, size); err != nil {
+		return nil, err
+	}
+	p.parts = nil // they are the caller's now
+	return p.msg, nil
+}
+
+// Records reads a message as Parse does, for its Index and its Signature only.
+func Records(r io.ReaderAt, size int64) (index []byte, s Signature, err error) {
+	p := parsers.Get().(*parser)
+	defer p.release()
+	if err := p.parse(r, size); err != nil {
+		return nil, nil, err
+	}
+	return p.msg.index, p.msg.signature, nil
+}
+
+func (p *parser) parse(r io.ReaderAt, size int64) error {
 	p.in.reset(r, 0, size, p.window)
 	p.msg = &Message{Size: size}
 	root := p.newPart(nil)
 	p.msg.Root = root
 	p.part(root, true)
 	if p.in.err != nil {
-		return nil, p.in.err
+		return p.in.err
 	}
 	p.msg.index = p.buildIndex()
 	sig := append(p.scratch[:0], signatureVersion)
@@ -139,7 +157,7 @@ func Parse(r io.ReaderAt, size int64) (*Message, error) {
 	sig = p.inBody.append(sig)
 	p.msg.signature = bytes.Clone(sig)
 	p.scratch = sig
-	return p.msg, nil
+	return nil
 }
 
 // parser walks a message. Its memory is used again and again.
@@ -169,6 +187,7 @@ type parser struct {
 	length int                           // of all of them together
 	last   struct{ head, tail textSpan } // of the part before
 	words  []byte
+	joined []byte
 	cut    bool   // an envelope is not whole
 	parts  []Part // room for parts
 
@@ -202,13 +221,14 @@ func (p *parser) release() {
 		*b = (*b)[:0]
 	}
 	clear(p.stack)
+	clear(p.parts)
 	p.in.reset(nil, 0, 0, p.window)
 	p.inHeader.reset()
 	p.inBody.reset()
 	p.stream.reset(Other, Identity, "")
 	*p = parser{
-		in: p.in, window: p.window, stack: p.stack[:0], field: p.field, text: p.text, stream: p.stream, scratch: p.scratch,
-		out: p.out, inHeader: p.inHeader, inBody: p.inBody, record: p.record, kept: p.kept, words: p.words[:0], preview: previewer{
+		in: p.in, window: p.window, stack: p.stack[:0], field: p.field, text: p.text, stream: p.stream, scratch: p.scratch, parts: p.parts[:0],
+		out: p.out, inHeader: p.inHeader, inBody: p.inBody, record: p.record, kept: p.kept, words: p.words[:0], joined: p.joined[:0], preview: previewer{
 			main: collapser{buf: p.preview.main.buf[:0]}, quoted: collapser{buf: p.preview.quoted.buf[:0]},
 			best: p.preview.best[:0],
 		},

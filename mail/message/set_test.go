@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 )
@@ -48,6 +49,26 @@ func TestDashes(t *testing.T) {
 		}
 		if got := dashes(w); got != want {
 			t.Fatalf("dashes(%q) = %d, want %d", w, got, want)
+		}
+	}
+}
+
+// TestRecordsAsParse: what Records uses again and again leaves no trace.
+func TestRecordsAsParse(t *testing.T) {
+	many := []byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		string(bytes.Repeat([]byte("--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\n\r\none\r\n--c\r\n\r\ntwo\r\n--c--\r\n"), 300)) + "--b--\r\n")
+	list := [][]byte{many, typical(0), nil, []byte("From: a: <b@c>, d@e;\r\nTo: \"x y\" <@r:z@h>\r\n\r\nbody\r\n"), many, typical(5000)}
+	for i, msg := range list {
+		m, err := Parse(bytes.NewReader(msg), int64(len(msg)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		index, signature, err := Records(bytes.NewReader(msg), int64(len(msg)))
+		if err != nil || !bytes.Equal(index, m.Index()) || !bytes.Equal(signature, m.Signature()) {
+			t.Errorf("message %d: Records differs from Parse (%v)", i, err)
+		}
+		if n := m.Root.End; n != int64(len(msg)) {
+			t.Errorf("message %d: the tree of Parse is gone", i)
 		}
 	}
 }
