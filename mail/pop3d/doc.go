@@ -15,7 +15,8 @@
 // the connection ends without one. What QUIT does with deleted messages, and what
 // becomes of fetched ones, is the account's mail.PopPolicy: DELE removes, or only hides from POP3, and
 // Server.Sweep removes later what was fetched long enough ago. Bodies are streamed: lines end in CRLF and
-// dots are stuffed whatever was stored. STAT, LIST and UIDL look at rows alone. A
+// dots are stuffed whatever was stored; while a small message is on its way the next is made
+// ready, for a second. A client that did not say UTF8 gets surrogates of messages with UTF-8 in headers. STAT, LIST and UIDL look at rows alone. A
 // UIDL is made of the UID and the mailbox's UIDVALIDITY, which never come back, or
 // is what another server gave the message before it moved here. Each answer is in the
 // tables of all languages (lang.go).

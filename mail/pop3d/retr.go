@@ -33,21 +33,38 @@ func (s *session) doRetr(args []string) error {
 		return nil
 	}
 	m := s.drop.at(pos)
-	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, m)
+	sent, err := s.sendReady(pos)
+	if !sent {
+		err = s.send(&m)
+	}
+	if err != nil {
+		return err
+	}
+	s.next = pos + 1
+	s.drop.count++
+	if p := &s.drop.policy; p.Seen || p.Keep != mail.PopDelete {
+		s.drop.fetched = appendUID(s.drop.fetched, m.UID)
+	}
+	return nil
+}
+
+// send sends a message.
+func (s *session) send(m *mail.Message) error {
+	body, err := s.drop.box.Body(s.c.Context(), s.drop.key.id, *m)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	size := body.Size()
-	if s.surrogate(&m) {
-		if size, err = s.size(&m); err != nil {
+	if s.surrogate(m) {
+		if size, err = s.size(m); err != nil {
 			return err
 		}
 	}
 	s.text("+OK ", strconv.FormatInt(size, 10), " octets")
 	w := stuffer{w: s.c, bol: true}
-	if s.surrogate(&m) {
-		err = s.downgrade(&w, &m, body)
+	if s.surrogate(m) {
+		err = s.downgrade(&w, m, body)
 	} else {
 		_, err = body.WriteTo(&w)
 	}
@@ -56,10 +73,6 @@ func (s *session) doRetr(args []string) error {
 	}
 	if err := w.close(); err != nil {
 		return &cutShort{err, false}
-	}
-	s.drop.count++
-	if p := &s.drop.policy; p.Seen || p.Keep != mail.PopDelete {
-		s.drop.fetched = appendUID(s.drop.fetched, m.UID)
 	}
 	return nil
 }

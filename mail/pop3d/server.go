@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"atrium/mail"
@@ -29,6 +30,7 @@ type Server struct {
 	begin  sync.Once
 
 	running sync.WaitGroup
+	aheads  atomic.Int64 // messages that are ready
 
 	mu     sync.Mutex
 	locks  map[dropKey]chan struct{} // closed when the lock is free again

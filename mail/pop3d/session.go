@@ -33,6 +33,9 @@ type session struct {
 	utf8  bool      // UTF8 was said
 	lang  *language // of the answers
 
+	ahead *ready // the message that may be asked for next
+	next  int    // its number less one, while it is not made ready yet
+
 	who  *account.Account
 	drop *drop
 }
@@ -118,7 +121,7 @@ func (s *session) serve() {
 	s.state, s.began, s.lang = authorization, time.Now(), &languages[0]
 	s.text("+OK ", s.cfg.Name, " POP3 server ready")
 	for !s.quit {
-		switch err := s.c.Wait(nil, s.patience()); {
+		switch err := s.wait(); {
 		case errors.Is(err, conn.Stopping) && s.c.Ended():
 			s.text("-ERR [SYS/TEMP] The account's sessions were ended, log in again")
 			return
@@ -222,6 +225,7 @@ func (s *session) lines(first string, rest ...string) {
 
 // release ends what the session holds.
 func (s *session) release() {
+	s.forget()
 	if s.drop == nil {
 		return
 	}
