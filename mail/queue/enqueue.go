@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"atrium/mail/dkim"
 	"atrium/storage"
 	"atrium/storage/blob"
 )
@@ -58,6 +60,11 @@ func (q *Queue) Submit(ctx context.Context, m Message, content io.Reader) (id st
 		return "", err
 	}
 	defer spool.Release()
+	if m.Written {
+		if content, err = q.signed(ctx, content); err != nil {
+			return "", err
+		}
+	}
 	if _, err := io.Copy(spool, content); err != nil {
 		return "", err
 	}
@@ -66,6 +73,32 @@ func (q *Queue) Submit(ctx context.Context, m Message, content io.Reader) (id st
 	}
 	m.Skip = 0
 	return q.Enqueue(ctx, m)
+}
+
+// signed is a message that was written here, with its signatures. That it cannot be signed keeps nothing back.
+func (q *Queue) signed(ctx context.Context, content io.Reader) (io.Reader, error) {
+	b, err := io.ReadAll(io.LimitReader(content, q.cfg.MaxMessage+1))
+	if err != nil {
+		return nil, err
+	}
+	domain, err := dkim.Author(bytes.NewReader(b), int64(len(b)))
+	if err != nil || domain == "" {
+		return bytes.NewReader(b), err
+	}
+	return io.MultiReader(bytes.NewReader(q.signature(ctx, domain, bytes.NewReader(b))), bytes.NewReader(b)), nil
+}
+
+// signature is what signs a message of this server's own.
+func (q *Queue) signature(ctx context.Context, domain string, content io.Reader) []byte {
+	if q.sign == nil {
+		return nil
+	}
+	fields, err := q.sign(ctx, domain, content)
+	if err != nil {
+		q.log.Warn("message of the server goes out without a signature", "domain", domain, "err", err)
+		return nil
+	}
+	return fields
 }
 
 // check tells what is wrong with an envelope.

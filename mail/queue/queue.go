@@ -67,8 +67,8 @@ func Open(store *storage.Store, dns resolver.Resolver, local Deliverer, cfg Conf
 // when it has no keys.
 type Signer func(ctx context.Context, domain string, content io.Reader) ([]byte, error)
 
-// SetSigner has reports signed, and messages that are rewritten for old servers
-// signed again. It is called before Run.
+// SetSigner has signed what the server writes, reports and answers of filters, and signed again what
+// is rewritten for old servers. It is called before Run.
 func (q *Queue) SetSigner(s Signer) { q.sign = s }
 
 // Config returns the settings.

@@ -215,3 +215,42 @@ func TestDowngrade(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got[0].body, want)
 	}
 }
+
+// What the server writes is signed in the name of its From; what it passes on is not.
+func TestSigned(t *testing.T) {
+	r, s := newRig(t), newSink(t)
+	r.domain("there.example", s)
+	r.SetSigner(func(_ context.Context, domain string, content io.Reader) ([]byte, error) {
+		_, err := io.Copy(io.Discard, content)
+		return []byte("Signed: " + domain + "\r\n"), err
+	})
+	const text = "From: ann@here.example\r\nSubject: x\r\n\r\nx\r\n"
+	for _, written := range []bool{true, false} {
+		if _, err := r.Submit(t.Context(), Message{To: to("bob@there.example"), Written: written}, strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := to("nobody@there.example")
+	failed[0].Failed = &Outcome{Code: 550, Status: "5.1.1", Text: "no"}
+	if _, err := r.Submit(t.Context(), Message{From: "carl@there.example", To: failed}, strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	wait(t, "all is sent", r.empty)
+	var signed, plain, reports int
+	for _, m := range s.have() {
+		switch {
+		case m.body == text:
+			plain++
+		case m.body == "Signed: here.example\r\n"+text:
+			signed++
+		case strings.HasPrefix(m.body, "Signed: "+r.cfg.Hostname+"\r\nFrom: Mail Delivery System"):
+			reports++
+		default:
+			t.Errorf("got %q", m.body)
+		}
+	}
+	if signed != 1 || plain != 1 || reports != 1 {
+		t.Errorf("%d signed, %d plain, %d reports; want one of each", signed, plain, reports)
+	}
+}

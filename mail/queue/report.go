@@ -140,6 +140,9 @@ func (q *Queue) compose(ctx context.Context, e *Entry, k action, now time.Time) 
 	if err == nil {
 		err = w.Flush()
 	}
+	if err == nil {
+		spool, err = q.signReport(ctx, spool)
+	}
 	var ref blob.Ref
 	if err == nil {
 		ref, err = spool.Commit(ctx)
@@ -153,6 +156,25 @@ func (q *Queue) compose(ctx context.Context, e *Entry, k action, now time.Time) 
 		Recipients: []Progress{{Address: e.From, Notify: Never}}}
 	q.log.Info("report", "message", e.ID, "about", string(k), "to", e.From, "report", id)
 	return out, spool, nil
+}
+
+// signReport returns the report with its signatures, in a spool that takes the place of the one that it is in.
+func (q *Queue) signReport(ctx context.Context, spool blob.Spool) (blob.Spool, error) {
+	report := func() io.Reader { return io.NewSectionReader(spool, 0, spool.Size()) }
+	fields := q.signature(ctx, q.cfg.Hostname, report())
+	if len(fields) == 0 {
+		return spool, nil
+	}
+	out, err := q.store.Blobs().Spool(ctx, 0)
+	if err != nil {
+		return spool, err
+	}
+	if _, err := io.Copy(out, io.MultiReader(bytes.NewReader(fields), report())); err != nil {
+		out.Release()
+		return spool, err
+	}
+	spool.Release()
+	return out, nil
 }
 
 // write writes a report.

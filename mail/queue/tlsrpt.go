@@ -348,15 +348,7 @@ func (q *Queue) sendTLSReport(ctx context.Context, to, id, day, domain string, b
 		text = text[n:]
 	}
 	fmt.Fprintf(&m, "--%s--\r\n", boundary)
-	content := m.Bytes()
-	if q.sign != nil {
-		signed, err := q.sign(ctx, q.cfg.Hostname, bytes.NewReader(content))
-		if err != nil {
-			return err
-		}
-		content = append(signed, content...)
-	}
-	_, err = q.Submit(ctx, Message{From: "", To: []Recipient{{Address: u.Opaque, Notify: Never}}}, bytes.NewReader(content))
+	_, err = q.Submit(ctx, Message{From: "", To: []Recipient{{Address: u.Opaque, Notify: Never}}, Written: true}, bytes.NewReader(m.Bytes()))
 	return err
 }
 

@@ -195,6 +195,7 @@ func TestFilter(t *testing.T) {
 		{name: "ereject in other letters", script: `require "ereject"; ereject "größer";`, refused: "The recipient's filter refuses the message"},
 		{name: "reject in other letters", script: `require "reject"; reject "größer";`, sent: ">carl@example.net\nFrom: <ann@example.org>"},
 		{name: "vacation", script: `require "vacation"; vacation :subject "Away" "I am gone";`, boxes: "INBOX 1", sent: ">carl@example.net\nFrom: =?utf-8?b?YW5uIDzDhD4=?= <ann@example.org>"},
+		{name: "vacation from another's address", script: `require "vacation"; vacation :subject "Away" :from "boss@example.org" "I am gone";`, boxes: "INBOX 1", sent: ">carl@example.net\nFrom: =?utf-8?b?YW5uIDzDhD4=?= <ann@example.org>"},
 		{name: "vacation to a list", script: `require "vacation"; vacation "gone";`, mail: "List-Id: <x.y>\n" + hello, boxes: "INBOX 1"},
 		{name: "vacation to a machine", script: `require "vacation"; vacation "gone";`, mail: "Auto-Submitted: auto-generated\n" + hello, boxes: "INBOX 1"},
 		{name: "vacation to the null sender", script: `require "vacation"; vacation "gone";`, from: "<>", boxes: "INBOX 1"},
@@ -375,5 +376,19 @@ func BenchmarkFilter(b *testing.B) {
 				r.must(r.send("carl@example.net", hello, false, "ann")[0])
 			}
 		})
+	}
+}
+
+func TestEntity(t *testing.T) {
+	for _, tc := range [][2]string{
+		{"Content-Type: text/html\n\n<p>x", "Content-Type: text/html\r\n\r\n<p>x"},
+		{"From: boss@example.org\nContent-Type: text/plain;\n charset=utf-8\nBcc: x@example.net\n\nx\n", "Content-Type: text/plain;\r\n charset=utf-8\r\n\r\nx\r\n"},
+		{"no header at all\n", "\r\nno header at all\r\n"},
+		{"\nbody", "\r\nbody"},
+		{"", "\r\n"},
+	} {
+		if got := entity(tc[0]); got != tc[1] {
+			t.Errorf("%q: got %q, want %q", tc[0], got, tc[1])
+		}
 	}
 }

@@ -107,7 +107,7 @@ func (d *delivering) reject(a sieve.Reject) {
 		return
 	}
 	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
-		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.notification(a.Reason)), queue.Message{})
+		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.notification(a.Reason)), queue.Message{Written: true})
 	})
 }
 
@@ -170,7 +170,7 @@ func (d *delivering) vacation(a sieve.Vacation) {
 		if !answer {
 			return nil
 		}
-		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.answer(a)), queue.Message{UTF8: notASCII(d.env.From)})
+		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.answer(a)), queue.Message{UTF8: notASCII(d.env.From), Written: true})
 	})
 }
 
@@ -178,8 +178,8 @@ func (d *delivering) vacation(a sieve.Vacation) {
 func (d *delivering) answer(a sieve.Vacation) []byte {
 	l := &letter{from: d.to.Account.Name, name: d.to.Account.DisplayName, to: []string{d.env.From}, subject: a.Subject, auto: "auto-replied (vacation)",
 		reply: d.field("Message-ID"), refs: d.field("References"), fields: [][2]string{{"Precedence", "bulk"}, {"X-Auto-Response-Suppress", "All"}}}
-	if a.From != "" {
-		if list := message.ParseAddresses([]byte(a.From)); len(list) == 1 {
+	if a.From != "" { // RFC 5230 §4.3: an address that is not the account's is not used
+		if list := message.ParseAddresses([]byte(a.From)); len(list) == 1 && d.own(list[0].Addr()) {
 			l.from, l.name = list[0].Addr(), message.Decode([]byte(list[0].Name))
 		}
 	}
@@ -187,11 +187,32 @@ func (d *delivering) answer(a sieve.Vacation) []byte {
 		l.subject = "Auto: " + message.Decode([]byte(d.field("Subject")))
 	}
 	if a.MIME {
-		l.mime = a.Reason
+		l.mime = entity(a.Reason)
 	} else {
 		l.text = a.Reason
 	}
 	return l.bytes(d.hostname)
+}
+
+// entity is a MIME entity without the fields that are not MIME's: who writes an answer, and to whom, is not
+// its text's to say (RFC 5230 §4.1).
+func entity(text string) string {
+	header := []byte(crlf(text))
+	var b strings.Builder
+	for {
+		f, rest, ok := message.NextField(header)
+		if !ok || f.Name == nil {
+			if !bytes.HasPrefix(header, []byte("\r\n")) {
+				b.WriteString("\r\n")
+			}
+			b.Write(header)
+			return b.String()
+		}
+		if len(f.Name) > 8 && strings.EqualFold(string(f.Name[:8]), "content-") {
+			b.Write(f.Raw)
+		}
+		header = rest
+	}
 }
 
 // Names of senders that are machines or lists, in lower case.
@@ -315,6 +336,6 @@ func (d *delivering) notify(a sieve.Notify) {
 	}
 	all := append(append(append([]string(nil), to.To...), to.Cc...), to.Bcc...)
 	d.plan.After = append(d.plan.After, func(ctx context.Context) error {
-		return d.queueMail(ctx, "", all, bytes.NewReader(l.bytes(d.hostname)), queue.Message{})
+		return d.queueMail(ctx, "", all, bytes.NewReader(l.bytes(d.hostname)), queue.Message{Written: true})
 	})
 }
