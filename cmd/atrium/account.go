@@ -38,7 +38,7 @@ var accountCommand = &command{
 			configFlag(fs)
 			fs.String("password", "", "the `password`; without it you are asked, or it is read from the standard input")
 		}},
-		{name: "quota", args: "NAME BYTES", short: "set what an account may hold (0: no limit)", run: accountQuota, flags: configFlag},
+		{name: "quota", args: "NAME BYTES", short: "set what an account may hold: bytes or such as 2GiB (0: no limit)", run: accountQuota, flags: configFlag},
 		{name: "disable", args: "NAME", short: "forbid logins and end sessions; mail still arrives", run: accountSwitch(true), flags: configFlag},
 		{name: "enable", args: "NAME", short: "allow logins again", run: accountSwitch(false), flags: configFlag},
 		accountPop3Command, accountUIDLCommand,

@@ -116,14 +116,15 @@ Calendars, tasks, notes and contacts (CalDAV and CardDAV account):
   server     https://%[1]s:%[5]d/
   iPhone: Settings, Calendar or Contacts, Accounts, Add, Other; Android: DAVx5, "URL and user name"
 On this machine also without TLS: IMAP %[6]d, POP3 %[7]d, SMTP submission %[8]d; mail from other servers: %[9]d.
-Nothing leaves: mail to addresses elsewhere is put into the first account's INBOX.
+Mail filters (ManageSieve, STARTTLS): port %[14]d.
+Nothing leaves: mail to addresses elsewhere is put into the INBOX of %[11]s@%[12]s.
 
 The certificate is signed by an authority made just now; to have it trusted, install
   %[10]s
 or accept the certificate when the client asks. Try it here:
   curl -k -u %[11]s@%[12]s:%[13]s imaps://localhost:%[2]d/INBOX -X 'FETCH 1:* (ENVELOPE)'
 `, host, s.port("imaps"), s.port("pop3s"), s.port("submissions"), s.port("https"), s.port("imap"), s.port("pop3"),
-		s.port("submission"), s.port("smtp"), certs.AuthorityFile(s.cfg.Data+"/tls"), people[0].Name, s.cfg.Domain, people[0].Password)
+		s.port("submission"), s.port("smtp"), certs.AuthorityFile(s.cfg.Data+"/tls"), people[0].Name, s.cfg.Domain, people[0].Password, s.port("sieve"))
 }
 
 // sample makes an account with something in every place.

@@ -97,7 +97,7 @@ func readDemo(t *testing.T, text string) (d demo) {
 	d.ports = map[string]string{}
 	for key, expr := range map[string]string{
 		"imaps": `IMAP .* port (\d+)  SSL/TLS`, "pop3s": `or POP3, port (\d+)`, "submissions": `outgoing .* port (\d+)  SSL/TLS`,
-		"https": `https://\S+:(\d+)/`, "imap": `without TLS: IMAP (\d+)`, "smtp": `other servers: (\d+)\.`,
+		"https": `https://\S+:(\d+)/`, "imap": `without TLS: IMAP (\d+)`, "smtp": `other servers: (\d+)\.`, "sieve": `ManageSieve.* port (\d+)\.`,
 	} {
 		m := regexp.MustCompile(expr).FindStringSubmatch(text)
 		if m == nil {

@@ -59,6 +59,9 @@ func domainRecords(h *house, ctx context.Context, a domainArgs) (any, error) {
 		{d, "MX", "10 " + host, "mail for the domain comes to this server"},
 		{d, "TXT", "v=spf1 mx -all", "only this server sends mail of the domain; others that may are to be added"},
 	}
+	if strings.HasSuffix(host, "."+d) {
+		out = append(out, dnsRecord{host, "TXT", "v=spf1 a -all", "reports have no sender, so the server's name stands for them (RFC 7208 2.4)"})
+	}
 	for _, k := range list {
 		note := "signatures, " + k.Algorithm
 		if k.State != dkim.Active {

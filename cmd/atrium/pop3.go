@@ -23,8 +23,8 @@ of their account (IMAP METADATA).`,
 	flags: func(fs *flag.FlagSet) {
 		configFlag(fs)
 		fs.String("mailbox", "", "the `mailbox` that POP3 shows")
-		fs.String("keep", "", "delete: what the client deletes is removed; all: it is hidden from POP3 only; 30d: `it` is removed 30 days after the first download")
-		fs.String("then", "", "after that time: remove, or `trash`")
+		fs.String("keep", "", "`delete`: what the client deletes is removed; all: it is hidden from POP3 only; 30d: it is removed 30 days after the first download")
+		fs.String("then", "", "after that time: `remove`, or trash")
 		fs.String("seen", "", "`yes`: what was fetched counts as read on other devices; or no")
 		fs.Bool("default", false, "as the server's settings say")
 	},

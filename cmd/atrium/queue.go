@@ -61,6 +61,11 @@ func (h *house) openOutgoing(ctx context.Context, d *delivery.Deliverer) (*outgo
 	}
 	o := &outgoing{queue: q, keys: dkim.Open(h.store)}
 	q.SetSigner(func(ctx context.Context, domain string, content io.Reader) ([]byte, error) {
+		for parent := domain; !h.dir.Local(domain) && strings.Contains(parent, "."); { // the server's own name may lie below a domain
+			if _, parent, _ = strings.Cut(parent, "."); h.dir.Local(parent) {
+				domain = parent
+			}
+		}
 		return o.keys.Sign(ctx, domain, content)
 	})
 	h.out = o
