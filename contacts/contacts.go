@@ -172,7 +172,7 @@ func find(v *storage.View, id storage.CollectionID, key []byte) (*Entry, error) 
 
 // Put stores a card under a name. A Condition that does not hold is
 // storage.Conflict. Other errors are *card.Error with NoUIDConflict when
-// another name has the UID (Other), or the store's.
+// another name has the UID (Other) or the name's card has another UID (RFC 6352 §6.3.2.1), or the store's.
 func Put(tx *storage.Tx, id storage.CollectionID, name string, o *Object, cond Condition) (e Entry, created bool, err error) {
 	old, err := find(&tx.View, id, nameKey(name))
 	if err != nil {
@@ -197,6 +197,9 @@ func Put(tx *storage.Tx, id storage.CollectionID, name string, o *Object, cond C
 func place(tx *storage.Tx, id storage.CollectionID, e Entry, old *Entry, digest []byte) (Entry, error) {
 	if e.Name == "" || len(e.Name) > longest {
 		return e, fmt.Errorf("name of %d bytes: %w", len(e.Name), storage.Invalid)
+	}
+	if e.UID != "" && old != nil && old.UID != "" && old.UID != e.UID {
+		return e, &card.Error{Condition: card.NoUIDConflict, Detail: "the card of that name has another UID", Other: e.Name}
 	}
 	if e.UID != "" {
 		other, err := find(&tx.View, id, uidKey(e.UID))

@@ -106,20 +106,26 @@ func (p *Prop) Text() string {
 }
 
 // Select returns the octets of the card with only the named (upper-case)
-// properties; BEGIN, VERSION and END always stay (RFC 6352 §10.4.2). novalue
-// names those whose value is to be left empty.
+// properties; BEGIN, VERSION and END always stay (RFC 6352 §10.4.2). A name with a group,
+// "ITEM1.EMAIL", is of that group alone. novalue names those whose value is to be left empty.
 func (c *Card) Select(names map[string]bool, novalue map[string]bool) []byte {
 	out := make([]byte, 0, len(c.Source))
 	out = append(out, "BEGIN:VCARD\r\n"...)
 	for i := range c.Props {
 		p := &c.Props[i]
+		name := p.Name
+		if p.Group != "" {
+			if full := strings.ToUpper(p.Group) + "." + name; names[full] {
+				name = full
+			}
+		}
 		switch {
-		case p.Name == "VERSION", names[p.Name] && !novalue[p.Name]:
+		case name == "VERSION", names[name] && !novalue[name]:
 			out = append(out, c.Source[p.Start:p.End]...)
 			if !strings.HasSuffix(c.Source[p.Start:p.End], "\n") {
 				out = append(out, "\r\n"...)
 			}
-		case names[p.Name]:
+		case names[name]:
 			out = append(append(out, c.Source[p.Start:p.value]...), "\r\n"...)
 		}
 	}

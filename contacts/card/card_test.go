@@ -46,6 +46,25 @@ func TestSelectCutsOctets(t *testing.T) {
 	}
 }
 
+func TestSelectByGroup(t *testing.T) {
+	c, err := Parse([]byte("BEGIN:VCARD\r\nVERSION:3.0\r\nitem1.EMAIL:a@x\r\nitem1.X-ABLabel:Home\r\nEMAIL:b@x\r\nitem2.X-ABLabel:Other\r\nEND:VCARD\r\n"), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		names map[string]bool
+		want  string
+	}{
+		{map[string]bool{"EMAIL": true, "X-ABLABEL": true}, "item1.EMAIL:a@x\r\nitem1.X-ABLabel:Home\r\nEMAIL:b@x\r\nitem2.X-ABLabel:Other\r\n"},
+		{map[string]bool{"ITEM1.EMAIL": true, "ITEM1.X-ABLABEL": true}, "item1.EMAIL:a@x\r\nitem1.X-ABLabel:Home\r\n"},
+		{map[string]bool{"ITEM2.EMAIL": true}, ""},
+	} {
+		if got := string(c.Select(tc.names, nil)); got != "BEGIN:VCARD\r\nVERSION:3.0\r\n"+tc.want+"END:VCARD\r\n" {
+			t.Errorf("%v: %q", tc.names, got)
+		}
+	}
+}
+
 func TestParseTakesWhatPhonesWrite(t *testing.T) {
 	for name, s := range map[string]string{
 		"LF":                 strings.ReplaceAll(sample, "\r\n", "\n"),

@@ -12,6 +12,7 @@ import (
 type Matcher struct {
 	f      *Filter
 	names  []string // of the properties, upper case
+	twins  []string // of the names
 	groups []string
 	texts  [][]string // of each property its texts, folded
 	prop   card.Prop
@@ -25,6 +26,7 @@ func (f *Filter) Matcher() *Matcher {
 		p := &f.Props[i]
 		group, name := p.split()
 		m.names = append(m.names, strings.ToUpper(name))
+		m.twins = append(m.twins, twins[strings.ToUpper(name)])
 		m.groups = append(m.groups, group)
 		var texts []string
 		for k := range p.Texts {
@@ -63,7 +65,7 @@ func (m *Matcher) property(i int, d digest) (match, sure bool) {
 		if !ok {
 			return p.IsNotDefined, !d.bad
 		}
-		if string(name) != m.names[i] {
+		if string(name) != m.names[i] && string(name) != m.twins[i] {
 			continue
 		}
 		var passes, left bool

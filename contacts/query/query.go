@@ -102,6 +102,13 @@ func (f *Filter) Match(c *card.Card) bool {
 	return f.All
 }
 
+// twins are the names that one property with one meaning has in vCard 4.0 and, by Apple, in 3.0. A filter for either
+// finds both: a client asks by the name that the version has in which it is shown the card.
+var twins = map[string]string{
+	"KIND": "X-ADDRESSBOOKSERVER-KIND", "X-ADDRESSBOOKSERVER-KIND": "KIND",
+	"MEMBER": "X-ADDRESSBOOKSERVER-MEMBER", "X-ADDRESSBOOKSERVER-MEMBER": "MEMBER",
+}
+
 // split takes the group off the name, which then counts too.
 func (p *PropFilter) split() (group, name string) {
 	if i := strings.LastIndexByte(p.Name, '.'); i >= 0 {
@@ -118,7 +125,7 @@ func (p *PropFilter) match(c *card.Card) bool {
 	found := false
 	for i := range c.Props {
 		x := &c.Props[i]
-		if x.Name != name || group != "" && !strings.EqualFold(x.Group, group) {
+		if x.Name != name && x.Name != twins[name] || group != "" && !strings.EqualFold(x.Group, group) {
 			continue
 		}
 		if p.IsNotDefined {

@@ -56,6 +56,33 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestTwins: what the versions of vCard call differently is found by both names.
+func TestTwins(t *testing.T) {
+	for _, prefix := range []string{"", "X-ADDRESSBOOKSERVER-"} {
+		c, err := card.Parse([]byte("BEGIN:VCARD\r\nVERSION:3.0\r\n"+prefix+"KIND:group\r\n"+prefix+"MEMBER:urn:uuid:a\r\nEND:VCARD\r\n"), card.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, asked := range []string{"", "x-addressbookserver-"} {
+			for _, tc := range []struct {
+				p    PropFilter
+				want bool
+			}{
+				{PropFilter{Name: asked + "KIND", Texts: []TextMatch{{Text: "GROUP", Type: "equals"}}}, true},
+				{PropFilter{Name: asked + "KIND", IsNotDefined: true}, false},
+				{PropFilter{Name: asked + "MEMBER", Texts: []TextMatch{{Text: "urn:uuid:a", Collation: "i;octet"}}}, true},
+				{PropFilter{Name: asked + "MEMBER", Texts: []TextMatch{{Text: "urn:uuid:b"}}}, false},
+			} {
+				f := Filter{Props: []PropFilter{tc.p}}
+				if got := f.Match(c); got != tc.want {
+					t.Errorf("%q asked by %+v: %v", prefix, tc.p, got)
+				}
+				same(t, &f, c)
+			}
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		f    Filter
