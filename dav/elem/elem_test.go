@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -238,6 +239,28 @@ func BenchmarkPropfindBody(b *testing.B) {
 		}
 		if err := r.End(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TextBytes, which looks at eight bytes at once, writes what Text does.
+func TestTextBytes(t *testing.T) {
+	letters := []string{"a", "b", "<", ">", "&", "\r", "\n", "\t", "\x00", "\x7f", "\x1f", "ä", "é", "€", "😀", "=", "%", "\uFFFE", "\xff", "\xe2\x82"}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var s string
+		for range r.IntN(40) {
+			if r.IntN(5) == 0 {
+				s += letters[r.IntN(len(letters))]
+			} else {
+				s += "x"
+			}
+		}
+		var x, y Writer
+		x.TextBytes([]byte(s))
+		y.Text(s)
+		if !bytes.Equal(x.Bytes(), y.Bytes()) {
+			t.Fatalf("%q: %q, as text %q", s, x.Bytes(), y.Bytes())
 		}
 	}
 }

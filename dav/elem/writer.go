@@ -1,7 +1,9 @@
 package elem
 
 import (
+	"encoding/binary"
 	"encoding/xml"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -27,7 +29,37 @@ func (w *Writer) Uint(n uint64) { w.buf = strconv.AppendUint(w.buf, n, 10) }
 func (w *Writer) Text(s string) { w.buf = appendText(w.buf, s) }
 
 // TextBytes writes character data.
-func (w *Writer) TextBytes(b []byte) { w.buf = appendText(w.buf, b) }
+func (w *Writer) TextBytes(b []byte) {
+	w.buf = slices.Grow(w.buf, len(b)+len(b)/16) // a line end in 80 bytes grows by 4
+	for len(b) > 0 {
+		n := plainPrefix(b)
+		w.buf = append(w.buf, b[:n]...)
+		b = b[n:]
+		// What stopped it, with what stands close by.
+		n = min(len(b), 8)
+		for n < len(b) && b[n]&0xc0 == 0x80 && n < 8+utf8.UTFMax {
+			n++ // not inside a character
+		}
+		w.buf = appendText(w.buf, b[:n])
+		b = b[n:]
+	}
+}
+
+// plainPrefix is how many bytes at the start of b may stand as they are, found eight at once; there may be a few more.
+func plainPrefix(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		amp, angle, del := x^'&'*ones, x&^(2*ones)^'<'*ones, x^0x7f*ones
+		// The high bits tell of bytes that are not ASCII, below a blank, or one of those.
+		bad := x | (x-' '*ones)&^x | (amp-ones)&^amp | (angle-ones)&^angle | (del-ones)&^del
+		if bad&highs != 0 {
+			break
+		}
+	}
+	return i
+}
 
 // Attr writes the inside of an attribute's quotes.
 func (w *Writer) Attr(s string) { w.buf = appendAttr(w.buf, s) }
