@@ -134,7 +134,7 @@ func (t *tlsrpt) load(ctx context.Context, q *Queue) {
 		return json.Unmarshal(b[1:], &list)
 	})
 	if err != nil {
-		if !errors.Is(err, storage.NotFound) {
+		if !errors.Is(err, storage.NotFound) && ctx.Err() == nil {
 			q.log.Error("counters of TLS sessions cannot be read", "error", err)
 		}
 		return
