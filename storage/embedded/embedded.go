@@ -36,7 +36,7 @@ func DefaultConfig() Config {
 	return Config{
 		MemTable:        min(max(memory()/128, 8), 32),
 		Segment:         64,
-		CheckpointBytes: 64,
+		CheckpointBytes: 128,
 		CheckpointTime:  time.Minute,
 		Reserve:         128,
 		Spool:           32,
