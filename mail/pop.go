@@ -223,8 +223,42 @@ func (a *Account) PopNote(ctx context.Context, id ID, fetched, hidden imap.UIDSe
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
+		if at.Unix()%popTidy == 0 {
+			if err := tidyDue(tx, t, id); err != nil {
+				return err
+			}
+		}
 		return a.popDue(tx, id, fresh, at.Unix())
 	})
+}
+
+// popTidy: one of so many sessions that fetch something looks through what others left.
+const popTidy = 16
+
+// tidyDue removes the entries whose messages are all gone: where nothing is ever due there are
+// not many more of them than messages.
+func tidyDue(tx *storage.Tx, t *storage.Table, id ID) error {
+	var old [][]byte
+	for k, b := range tx.ScanIndex(id, kv.Prefix([]byte(popTagDue))) {
+		set, err := decodeUIDSet(b)
+		if err != nil {
+			return err
+		}
+		gone := true
+		for range rowsIn(t, set) {
+			gone = false
+			break
+		}
+		if gone {
+			old = append(old, slices.Clone(k))
+		}
+	}
+	for _, k := range old {
+		if err := tx.SetIndex(id, k, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addPopSet adds UIDs to a set and returns those that were not in it.

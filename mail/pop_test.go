@@ -9,6 +9,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/storage"
+	"atrium/storage/kv"
 )
 
 func TestPopPolicy(t *testing.T) {
@@ -143,6 +144,54 @@ func TestUIDLs(t *testing.T) {
 	m, err := a.UIDLs(t.Context(), id)
 	if err != nil || len(m) != 2 || m[2] != "old.1" || m[3] != "old/3" {
 		t.Fatal(m, err)
+	}
+	// A message that goes takes its own with it.
+	if _, err := a.Remove(t.Context(), id, imap.UIDSet{{Start: 3, Stop: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := a.UIDLs(t.Context(), id); err != nil || len(m) != 1 {
+		t.Fatal(m, err)
+	}
+	if n := s.indexEntries(t, 1, id, popTagUID); n != 1 {
+		t.Fatalf("%d entries", n)
+	}
+}
+
+// indexEntries counts entries of a mailbox's index.
+func (s *Store) indexEntries(t *testing.T, a storage.AccountID, id ID, prefix string) (n int) {
+	err := s.storage.View(t.Context(), a, func(v *storage.View) error {
+		n = 0
+		for range v.ScanIndex(id, kv.Prefix([]byte(prefix))) {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Where nothing is ever due, what was fetched and is gone does not pile up.
+func TestPopTidy(t *testing.T) {
+	s := openStore(t, nil)
+	a := account(t, s, 1)
+	id := mailboxID(t, a, Inbox)
+	for i := range 4 * popTidy {
+		fakes(t, a, id, 1)
+		uid := imap.UID(i + 1)
+		if err := a.PopNote(t.Context(), id, imap.UIDSet{{Start: uid, Stop: uid}}, nil, time.Unix(int64(i), 0)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			continue // the first stays
+		}
+		if _, err := a.Remove(t.Context(), id, imap.UIDSet{{Start: uid, Stop: uid}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.indexEntries(t, 1, id, popTagDue); n > popTidy+1 {
+		t.Fatalf("%d entries", n)
 	}
 }
 

@@ -15,25 +15,59 @@ import (
 )
 
 // UIDLs returns the unique ids that another server gave to messages of a mailbox (see SetUIDLs),
-// nil when it has none.
+// nil when it has none. Those of messages that are gone it forgets.
 func (a *Account) UIDLs(ctx context.Context, id ID) (m map[imap.UID]string, err error) {
+	var gone [][]byte
 	err = a.view(ctx, func(v *storage.View) error {
-		m = nil
+		m, gone = nil, nil
 		if _, err := a.allow(v, id, storage.Read); err != nil {
+			return err
+		}
+		t, err := v.Table(id)
+		if err != nil {
 			return err
 		}
 		for k, b := range v.ScanIndex(id, kv.Prefix([]byte(popTagUID))) {
 			if len(k) != len(popTagUID)+4 {
 				return fmt.Errorf("UIDL %x: %w", k, storage.Corrupt)
 			}
+			uid := binary.BigEndian.Uint32(k[len(popTagUID):])
+			if _, here := t.Find(storage.Num(uid)); !here {
+				gone = append(gone, slices.Clone(k))
+				continue
+			}
 			if m == nil {
 				m = map[imap.UID]string{}
 			}
-			m[imap.UID(binary.BigEndian.Uint32(k[len(popTagUID):]))] = string(b)
+			m[imap.UID(uid)] = string(b)
 		}
 		return nil
 	})
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return m, a.forgetUIDLs(ctx, id, gone)
+}
+
+// forgetUIDLs removes the entries of messages that are gone, whose UIDs never come back.
+func (a *Account) forgetUIDLs(ctx context.Context, id ID, keys [][]byte) error {
+	for part := range slices.Chunk(keys, a.store.batchRows()) {
+		err := a.update(ctx, func(tx *storage.Tx) error {
+			if _, err := a.allow(&tx.View, id, storage.Read); err != nil {
+				return err
+			}
+			for _, k := range part {
+				if err := tx.SetIndex(id, k, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SetUIDLs gives messages the unique ids for POP3 (RFC 1939 §7) that they had on another

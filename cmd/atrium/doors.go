@@ -80,12 +80,16 @@ func (s *server) openMail(t *tls.Config) error {
 		{"pop3", l.POP3, l.POP3S, func() (lineServer, error) { return pop3d.New(s.mail, who, s.cfg.POP3, t, s.log) }},
 		{"sieve", l.Sieve, nil, func() (lineServer, error) { return sieved.New(s.scripts, who, s.cfg.ManageSieve, t, s.log) }},
 	} {
-		if len(d.plain)+len(d.tls) == 0 {
+		closed := len(d.plain)+len(d.tls) == 0
+		if closed && d.name != "pop3" {
 			continue
 		}
 		srv, err := d.new()
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
+		}
+		if pop, ok := srv.(*pop3d.Server); ok && closed {
+			pop.Begin() // what was fetched while it was open is still to be removed in its time
 		}
 		s.lines = append(s.lines, line{d.name, srv})
 		if err := s.listen(d.name, d.plain, func(l net.Listener) error { return srv.Serve(l, false) }); err != nil {

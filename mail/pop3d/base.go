@@ -2,6 +2,7 @@ package pop3d
 
 import (
 	"context"
+	"sort"
 	"strconv"
 	"time"
 
@@ -149,18 +150,34 @@ func appendUID(set imap.UIDSet, uid imap.UID) imap.UIDSet {
 	return append(set, imap.UIDRange{Start: uid, Stop: uid})
 }
 
+// without returns the UIDs of a set that are not in another, whose runs ascend.
+func without(set, other imap.UIDSet) (out imap.UIDSet) {
+	for _, r := range set {
+		for uid := uint64(r.Start); uid <= uint64(r.Stop); uid++ {
+			i := sort.Search(len(other), func(i int) bool { return uint64(other[i].Stop) >= uid })
+			if i == len(other) || uint64(other[i].Start) > uid {
+				out = appendUID(out, imap.UID(uid))
+			}
+		}
+	}
+	return out
+}
+
 // delete removes what was marked, or hides it where the policy keeps it.
 func (s *session) delete() (err error) {
 	d := s.drop
 	if d.policy.Keep == mail.PopDelete {
-		_, err = d.box.Remove(s.c.Context(), d.key.id, d.uids())
+		gone := d.uids()
+		if _, err = d.box.Remove(s.c.Context(), d.key.id, gone); err == nil {
+			d.fetched = without(d.fetched, gone)
+		}
 		return err
 	}
 	return d.box.PopNote(s.c.Context(), d.key.id, nil, d.uids(), time.Now())
 }
 
-// note keeps that messages were fetched, as the policy says: also after a connection
-// that was lost, for the client has them.
+// note keeps that messages were fetched and are still there, whatever the policy is now, since it may
+// become one of days: also after a connection that was lost, for the client has them.
 func (s *session) note() {
 	d := s.drop
 	if len(d.fetched) == 0 {
@@ -168,10 +185,8 @@ func (s *session) note() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context()), time.Minute)
 	defer cancel()
-	if d.policy.Keep != mail.PopDelete {
-		if err := d.box.PopNote(ctx, d.key.id, d.fetched, nil, time.Now()); err != nil {
-			s.c.Log().Warn("fetched messages not noted", "error", err)
-		}
+	if err := d.box.PopNote(ctx, d.key.id, d.fetched, nil, time.Now()); err != nil {
+		s.c.Log().Warn("fetched messages not noted", "error", err)
 	}
 	if !d.policy.Seen {
 		return

@@ -42,9 +42,7 @@ func (s *session) doRetr(args []string) error {
 	}
 	s.next = pos + 1
 	s.drop.count++
-	if p := &s.drop.policy; p.Seen || p.Keep != mail.PopDelete {
-		s.drop.fetched = appendUID(s.drop.fetched, m.UID)
-	}
+	s.drop.fetched = appendUID(s.drop.fetched, m.UID)
 	return nil
 }
 

@@ -74,9 +74,13 @@ func New(store *mail.Store, authenticator *auth.Authenticator, cfg Config, tlsCo
 // Serve accepts connections on l until Shutdown, see conn.Server. While any goes on, what accounts kept
 // long enough is removed.
 func (s *Server) Serve(l net.Listener, implicitTLS bool) error {
-	s.begin.Do(func() { s.running.Go(s.sweep) })
+	s.Begin()
 	return s.conns.Serve(l, implicitTLS)
 }
+
+// Begin begins to remove what accounts kept long enough, from time to time until Shutdown. A server that
+// has no listener, any more, calls it.
+func (s *Server) Begin() { s.begin.Do(func() { s.running.Go(s.sweep) }) }
 
 // ServeConn serves one connection and returns when it is over.
 func (s *Server) ServeConn(nc net.Conn, implicitTLS bool) { s.conns.ServeConn(nc, implicitTLS) }
