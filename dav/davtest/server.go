@@ -28,6 +28,8 @@ type Server struct {
 	DAV    *dav.Server
 	Store  *storage.Store
 	People *account.Directory
+
+	StopPush func() // ends what tells clients of changes
 }
 
 // New starts a server that is closed with the test. change may adjust its configuration.
@@ -87,10 +89,11 @@ func NewWithPush(t testing.TB, pushing push.Config, change ...func(*dav.Config))
 		defer close(done)
 		hub.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	s.StopPush = func() {
 		cancel()
 		<-done
-	})
+	}
+	t.Cleanup(s.StopPush)
 	s.Server = httptest.NewServer(s.DAV)
 	t.Cleanup(s.Close)
 	return s

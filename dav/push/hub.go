@@ -174,6 +174,13 @@ type registration struct {
 	Content    bool // triggers
 	Props      bool
 	Expires    time.Time
+	Told       *told `json:",omitempty"` // when the server stopped last; nil: all there was
+}
+
+// told is how far a registration's client knows of what it asked for, in modseqs.
+type told struct {
+	Content, Props uint64
+	All            uint64 // the account's own at that time: hushed changes are counted from there
 }
 
 const recordPrefix = "push/"

@@ -60,39 +60,15 @@ var invalid = dav.Refuse(http.StatusForbidden, "P:invalid-subscription")
 
 // register answers POST of push-register.
 func (h *Hub) register(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
-	reg := registration{Actor: rq.Actor.ID, Expires: time.Now().Add(h.cfg.Expires)}
-	var properties bool
-	for s := range r.Children() {
-		switch {
-		case s.Is("P:subscription"):
-			readSubscription(r, &reg)
-		case s.Is("P:trigger"):
-			for t := range r.Children() {
-				reg.Content = reg.Content || t.Is("P:content-update")
-				properties = properties || t.Is("P:property-update")
-			}
-		case s.Is("P:expires"):
-			// What cannot be read is as if it were not there.
-			if t, err := http.ParseTime(strings.TrimSpace(r.Text())); err == nil && t.Before(reg.Expires) {
-				reg.Expires = t
-			}
-		}
-	}
-	if err := r.End(); err != nil {
+	reg, err := h.read(r)
+	if err != nil {
 		return err
 	}
-	if !h.valid(&reg) {
-		return invalid
-	}
-	// A registration holds for three days at least.
-	if least := time.Now().Add(72 * time.Hour); reg.Expires.Before(least) {
-		reg.Expires = least
-	}
-	reg.Expires = reg.Expires.UTC().Truncate(time.Second)
+	reg.Actor = rq.Actor.ID
 	var account storage.AccountID
-	err := rq.Read(storage.Lookup|storage.Read, func(_ *storage.View, res *dav.Resource) error {
+	err = rq.Read(storage.Lookup|storage.Read, func(_ *storage.View, res *dav.Resource) error {
 		account, reg.Collection, reg.Schema = target(rq, res)
-		reg.Props = properties && res.Collection != nil
+		reg.Props = reg.Props && res.Collection != nil
 		if !reg.Content && !reg.Props {
 			return dav.Refuse(http.StatusForbidden, "P:no-supported-trigger")
 		}
@@ -112,12 +88,45 @@ func (h *Hub) register(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _
 	return nil
 }
 
+// read reads a push-register, which is open.
+func (h *Hub) read(r *elem.Reader) (reg registration, err error) {
+	reg.Expires = time.Now().Add(h.cfg.Expires)
+	for s := range r.Children() {
+		switch {
+		case s.Is("P:subscription"):
+			readSubscription(r, &reg)
+		case s.Is("P:trigger"):
+			for t := range r.Children() {
+				reg.Content = reg.Content || t.Is("P:content-update")
+				reg.Props = reg.Props || t.Is("P:property-update")
+			}
+		case s.Is("P:expires"):
+			// What cannot be read is as if it were not there.
+			if t, err := http.ParseTime(strings.TrimSpace(r.Text())); err == nil && t.Before(reg.Expires) {
+				reg.Expires = t
+			}
+		}
+	}
+	if err := r.End(); err != nil {
+		return reg, err
+	}
+	if !h.valid(&reg) {
+		return reg, invalid
+	}
+	// A registration holds for three days at least.
+	if least := time.Now().Add(72 * time.Hour); reg.Expires.Before(least) {
+		reg.Expires = least
+	}
+	reg.Expires = reg.Expires.UTC().Truncate(time.Second)
+	return reg, nil
+}
+
 func (h *Hub) keep(rq *dav.Request, account storage.AccountID, reg *registration) error {
+	h.watch(account).begin(rq.Context(), reg)
 	b, err := json.Marshal(reg)
 	if err != nil {
 		return err
 	}
-	h.watch(account).begin(rq.Context(), reg)
 	defer func() { h.watch(account) }() // Run may have begun meanwhile
 	return h.store.Update(rq.Context(), account, func(tx *storage.Tx) error {
 		now, n := time.Now(), 0

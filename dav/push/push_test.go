@@ -1,6 +1,7 @@
 package push_test
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdh"
@@ -11,10 +12,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -224,6 +227,75 @@ func TestPush(t *testing.T) {
 	if n := other.asked.Load() + d.asked.Load(); n != asked {
 		t.Errorf("%d more messages to those who are gone", n-asked)
 	}
+}
+
+// TestDowntime: what changed while nobody told of it is told when the server runs again, and what was told is not.
+func TestDowntime(t *testing.T) {
+	r, d, idle := start(t), newDevice(t), newDevice(t)
+	calendar := r.URL + "/calendars/user1@example.org/calendar/"
+	r.do("POST", calendar, d.body(both), 204)
+	r.do("POST", r.URL+"/calendars/user1@example.org/tasks/", idle.body(both), 204)
+	r.do("PUT", calendar+"a.ics", event("a"), 201)
+	d.next(t)
+	again := func() (stop func()) {
+		t.Helper()
+		r.StopPush()
+		keys, err := push.LoadKeys(filepath.Join(t.TempDir(), "keys"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := push.DefaultConfig()
+		cfg.Private, cfg.Delay, cfg.Contact = true, 50*time.Millisecond, "postmaster@example.org"
+		hub := push.New(r.Store, cfg, keys, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			hub.Run(ctx)
+		}()
+		return sync.OnceFunc(func() {
+			cancel()
+			<-done
+		})
+	}
+	r.StopPush()
+	r.do("PUT", calendar+"b.ics", event("b"), 201)
+	stop := again()
+	defer stop()
+	if m := d.next(t); !strings.Contains(m, "content-update") || strings.Contains(m, "property-update") {
+		t.Errorf("of the downtime: %s", m)
+	}
+	stop()
+	stop = again()
+	defer stop()
+	r.do("PUT", calendar+"c.ics", event("c"), 201)
+	d.next(t)
+	stop()
+	if n, m := len(d.messages), idle.asked.Load(); n != 0 || m != 0 {
+		t.Errorf("%d more messages, %d to one whose calendar did not change", n, m)
+	}
+}
+
+// FuzzRegister: no registration brings the server down, and one that is taken can be sent to.
+func FuzzRegister(f *testing.F) {
+	key, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	enc := base64.RawURLEncoding.EncodeToString
+	f.Add("https://push.example.net/x", enc(key.PublicKey().Bytes()), enc(make([]byte, 16)), "p256dh", "content-update", "Wed, 20 Dec 2028 10:03:31 GMT")
+	f.Add("http://127.0.0.1:1/%", "BAAA", "====", "", "property-update", "never")
+	f.Add("https://[::1", enc(make([]byte, 65)), "!", "x", "trigger", "Mon, 01 Jan 0000 00:00:00 GMT")
+	hub := push.New(nil, push.DefaultConfig(), push.Keys{Private: "x", Public: "y"}, slog.New(slog.DiscardHandler))
+	f.Fuzz(func(t *testing.T, resource, key, secret, kind, trigger, expires string) {
+		var b strings.Builder
+		for _, s := range []string{`<P:push-register xmlns:P="https://bitfire.at/webdav-push"><P:subscription><P:web-push-subscription><P:push-resource>`, resource,
+			`</P:push-resource><P:client-public-key type="`, kind, `">`, key, `</P:client-public-key><P:auth-secret>`, secret,
+			`</P:auth-secret></P:web-push-subscription></P:subscription><P:trigger><P:`, trigger, `/></P:trigger><P:expires>`, expires, `</P:expires></P:push-register>`} {
+			b.WriteString(s)
+		}
+		hub.ReadRegistration([]byte(b.String()))
+	})
 }
 
 // TestHome: a new calendar is news of the home.

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,11 +31,10 @@ type watcher struct {
 
 // seen is what a registration's client was told of.
 type seen struct {
-	content, props uint64 // modseqs
-	all            uint64 // the account's at that time: hushed changes are counted from there
-	fails          int
-	since          time.Time // of the first failure in a row
-	next           time.Time // not before
+	told
+	fails int
+	since time.Time // of the first failure in a row
+	next  time.Time // not before
 }
 
 // hushed is a change of which some need not be told.
@@ -73,7 +73,8 @@ func (w *watcher) hushed(id string, since, now uint64) bool {
 	return uint64(len(told)) == now-since
 }
 
-// begin has a registration told of what comes after now. It does nothing on a nil watcher.
+// begin has a registration told of what comes after now, unless it is there already: then of what comes after what it
+// was told last. It does nothing on a nil watcher.
 func (w *watcher) begin(ctx context.Context, reg *registration) {
 	if w == nil {
 		return
@@ -81,9 +82,13 @@ func (w *watcher) begin(ctx context.Context, reg *registration) {
 	w.hub.store.View(ctx, w.account, func(v *storage.View) error {
 		if now, err := stateOf(v, reg); err == nil {
 			w.mu.Lock()
-			if w.seen[reg.ID] == nil {
-				w.seen[reg.ID] = &seen{content: now.content, props: now.props, all: now.all}
+			s := w.seen[reg.ID]
+			if s == nil {
+				s = &seen{told: now.told()}
+				w.seen[reg.ID] = s
 			}
+			reg.Told = &told{}
+			*reg.Told = s.told
 			w.mu.Unlock()
 		}
 		return nil
@@ -108,8 +113,53 @@ func (w *watcher) run(ctx context.Context) {
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
+			w.save(ctx)
 			return
 		}
+	}
+}
+
+// lastWords is how long the server's end may take to note what clients were told.
+const lastWords = 10 * time.Second
+
+// save notes what clients were told, for them to be told of the rest when the server runs again. After a crash they are
+// told once more what they know.
+func (w *watcher) save(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	changed := func(v *storage.View) (list []registration) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, reg := range registrations(v) {
+			if s := w.seen[reg.ID]; s != nil && (reg.Told == nil || *reg.Told != s.told) {
+				t := s.told
+				reg.Told = &t
+				list = append(list, reg)
+			}
+		}
+		return list
+	}
+	some := false
+	err := w.hub.store.View(ctx, w.account, func(v *storage.View) error {
+		some = len(changed(v)) > 0
+		return nil
+	})
+	if err == nil && some {
+		err = w.hub.store.Update(ctx, w.account, func(tx *storage.Tx) error {
+			for _, reg := range changed(&tx.View) {
+				b, err := json.Marshal(&reg)
+				if err == nil {
+					err = tx.SetRecord(recordPrefix+reg.ID, b)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		w.hub.log.Warn("push: what clients were told is not noted", "account", w.account, "err", err)
 	}
 }
 
@@ -119,6 +169,8 @@ type state struct {
 	token          string
 	all            uint64 // the account's own modseq
 }
+
+func (st *state) told() told { return told{Content: st.content, Props: st.props, All: st.all} }
 
 func stateOf(v *storage.View, reg *registration) (st state, err error) {
 	if reg.Collection != 0 {
@@ -225,22 +277,25 @@ func (w *watcher) check(ctx context.Context) (wait time.Duration) {
 func (w *watcher) news(reg registration, st state, now time.Time) (n news, at time.Time, ok bool) {
 	w.mu.Lock()
 	s := w.seen[reg.ID]
-	if s == nil { // from before this process: nobody was told less than everything
-		s = &seen{content: st.content, props: st.props, all: st.all}
+	if s == nil { // from before this process
+		s = &seen{told: st.told()}
+		if reg.Told != nil {
+			s.told = *reg.Told
+		}
 		w.seen[reg.ID] = s
 	}
 	before := *s
 	w.mu.Unlock()
-	n = news{registration: reg, state: st, contents: reg.Content && st.content > before.content, properties: reg.Props && st.props > before.props}
-	if n.contents && w.hushed(reg.ID, max(before.content, before.all), st.content) {
+	n = news{registration: reg, state: st, contents: reg.Content && st.content > before.Content, properties: reg.Props && st.props > before.Props}
+	if n.contents && w.hushed(reg.ID, max(before.Content, before.All), st.content) {
 		n.contents = false
 	}
-	if n.properties && w.hushed(reg.ID, max(before.props, before.all), st.props) {
+	if n.properties && w.hushed(reg.ID, max(before.Props, before.All), st.props) {
 		n.properties = false
 	}
 	if !n.contents && !n.properties {
 		w.mu.Lock()
-		s.content, s.props, s.all = st.content, st.props, st.all
+		s.told = st.told()
 		w.mu.Unlock()
 		return n, at, false
 	}
@@ -275,7 +330,7 @@ func (w *watcher) tell(ctx context.Context, n *news) {
 	switch {
 	case s == nil:
 	case err == nil && status < 300:
-		*s = seen{content: n.content, props: n.props, all: n.state.all}
+		*s = seen{told: n.told()}
 	case status == http.StatusNotFound || status == http.StatusGone:
 		over = true // RFC 8030 §7.3
 	default:
