@@ -64,6 +64,7 @@ func newLoad(i *instance, accounts int) *load {
 			l.add("imap", n, fmt.Sprintf("Box%d", k), (*worker).mailbox)
 			l.add("http", n, "/calendars/"+user(n)+"@"+testDomain+"/calendar/", (*worker).resource)
 		}
+		l.add("sieve", n, "", (*worker).script)
 		l.add("http", n, "/addressbooks/"+user(n)+"@"+testDomain+"/contacts/", (*worker).resource)
 	}
 	return l
@@ -320,6 +321,10 @@ func (l *load) verifyAccount(ctx context.Context, t testing.TB, account string) 
 			}
 		case "imap":
 			if err := w.verifyMailbox(t, c); err != nil {
+				return err
+			}
+		case "sieve":
+			if err := w.verifyScripts(ctx, t); err != nil {
 				return err
 			}
 		case "http":

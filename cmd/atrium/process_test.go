@@ -94,12 +94,12 @@ func newInstance(t testing.TB, more string) *instance {
 	t.Helper()
 	i := &instance{t: t, dir: t.TempDir(), ports: map[string]string{}}
 	i.config, i.data = filepath.Join(i.dir, "atrium.toml"), filepath.Join(i.dir, "data")
-	keys := []string{"lmtp", "imap", "pop3", "http"}
+	keys := []string{"lmtp", "imap", "pop3", "http", "sieve"}
 	for n, a := range freeAddresses(t, len(keys)) {
 		i.ports[keys[n]] = a
 	}
 	text := fmt.Sprintf("domain = %q\nhostname = \"localhost\"\ndata = %q\nshutdown = \"10s\"\n[log]\nlevel = \"warn\"\n[auth]\nplain_local = true\n[listen]\n", testDomain, i.data)
-	for _, k := range []string{"smtp", "submission", "submissions", "imaps", "pop3s", "https", "sieve"} {
+	for _, k := range []string{"smtp", "submission", "submissions", "imaps", "pop3s", "https"} {
 		text += k + " = []\n"
 	}
 	for _, k := range keys {

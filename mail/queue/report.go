@@ -106,7 +106,7 @@ func (q *Queue) report(ctx context.Context, e *Entry, now time.Time) (*made, err
 	}
 	if e.From == "" {
 		if len(kinds) > 0 {
-			q.log.Warn("a report could not be delivered, and no one is told", "message", e.ID)
+			q.log.Info("a report could not be delivered, and no one is told", "message", e.ID)
 		}
 		return m, nil
 	}
