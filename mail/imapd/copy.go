@@ -42,7 +42,7 @@ func (c *session) target(name string) (*mail.Account, *mail.Mailbox, error) {
 		return nil, nil, no("TRYCREATE", "No such mailbox")
 	}
 	if err == nil {
-		c.server.claimRecent(m.Owner, m.ID, m.UIDNext, true) // what comes now is recent
+		c.server.claimRecent(c.Context(), m.Owner, m.ID, m.UIDNext, true) // what comes now is recent
 	}
 	return a, m, err
 }

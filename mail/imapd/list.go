@@ -15,6 +15,7 @@ type listArgs struct {
 	c        *session
 	ref      string
 	patterns []string
+	extended bool // options or several patterns were given (RFC 5258 §3)
 
 	subscribed bool // select: subscribed names
 	recursive  bool // select: RECURSIVEMATCH
@@ -51,6 +52,7 @@ func (c *session) list(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
+	a.extended = extended
 	if !extended && len(a.patterns) == 1 && a.patterns[0] == "" {
 		c.WriteString("* LIST (\\Noselect) \"/\" \"\"\r\n")
 		return c.done("")
@@ -178,7 +180,9 @@ func (a *listArgs) shows(l *listed, subs []string) bool {
 		return false
 	}
 	if !a.subscribed {
-		return l.Mailbox != nil
+		// Levels of the hierarchy are shown where a pattern looks for them (RFC 3501 §6.3.8). An old LIST may ask for one
+		// by its name, to see what became of a mailbox that was deleted.
+		return l.Mailbox != nil && (l.Has() || !a.extended || a.finds(l.name))
 	}
 	if a.recursive {
 		for _, s := range subs {
@@ -194,6 +198,16 @@ func (a *listArgs) shows(l *listed, subs []string) bool {
 func (a *listArgs) matches(name string) bool {
 	for _, p := range a.patterns {
 		if matchList(a.ref+p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// finds tells whether a pattern that ends in a wildcard matches a name.
+func (a *listArgs) finds(name string) bool {
+	for _, p := range a.patterns {
+		if (strings.HasSuffix(p, "*") || strings.HasSuffix(p, "%")) && matchList(a.ref+p, name) {
 			return true
 		}
 	}
@@ -218,8 +232,10 @@ func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
 	extended := c.server.reg.has("LIST-EXTENDED")
 	if l.Mailbox == nil || !l.Has() {
 		// \NonExistent implies \Noselect (RFC 5258 §3), but mbsync and others
-		// look for the latter alone.
-		attrs = append(attrs, imap.MailboxAttrNoSelect)
+		// look for the latter alone. Who asks for subscribed names knows.
+		if l.Mailbox != nil || !extended || !a.subscribed {
+			attrs = append(attrs, imap.MailboxAttrNoSelect)
+		}
 		if extended {
 			attrs = append(attrs, imap.MailboxAttrNonExistent)
 		}

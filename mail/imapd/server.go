@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -25,8 +26,9 @@ type Server struct {
 	conns *conn.Server
 	bufs  sync.Pool // *[]byte of bufSize: output of FETCH
 
-	mu     sync.Mutex
-	recent map[boxKey]imap.UID // UIDs from here on were in no session's SELECT yet: \Recent
+	mu      sync.Mutex
+	started time.Time
+	recent  map[boxKey]imap.UID // UIDs from here on were in no session's SELECT yet: \Recent
 }
 
 type boxKey struct {
@@ -41,7 +43,7 @@ func New(store *mail.Store, authenticator *auth.Authenticator, cfg Config, tlsCo
 	}
 	s := &Server{
 		store: store, auth: authenticator, cfg: cfg, log: log,
-		reg: newRegistry(extensions(), cfg.Disable), recent: map[boxKey]imap.UID{},
+		reg: newRegistry(extensions(), cfg.Disable), recent: map[boxKey]imap.UID{}, started: time.Now(),
 	}
 	s.bufs.New = func() any {
 		b := make([]byte, 0, bufSize)
@@ -74,15 +76,23 @@ func (s *Server) Stats() conn.Stats { return s.conns.Stats() }
 // claimRecent gives the messages from the first UID that no session has seen yet up to next
 // to the caller: they are \Recent in its session alone (RFC 3501 §2.3.2). What came before
 // the server started is not recent. With look alone nothing is claimed.
-func (s *Server) claimRecent(owner storage.AccountID, id mail.ID, next imap.UID, look bool) (from imap.UID) {
+func (s *Server) claimRecent(ctx context.Context, owner storage.AccountID, id mail.ID, next imap.UID, look bool) (from imap.UID) {
+	k := boxKey{owner, id}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := boxKey{owner, id}
 	from, ok := s.recent[k]
 	if !ok {
-		from = next
+		s.mu.Unlock()
+		first, err := s.store.Open(owner, owner).SavedSince(ctx, id, s.started)
+		s.mu.Lock()
+		if from, ok = s.recent[k]; !ok {
+			if from = first; err != nil {
+				from = next
+			}
+			s.recent[k] = from
+		}
 	}
-	if (!look && next > from) || !ok {
+	if !look && next > from {
 		s.recent[k] = next
 	}
 	return min(from, next)

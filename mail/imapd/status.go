@@ -16,7 +16,7 @@ func statusNumber(get func(*statusOf) uint64) statusItem {
 
 // statusRecent is RECENT: messages that no session has claimed yet, an estimate by UIDs.
 func statusRecent(c *session, b []byte, m *mail.Mailbox) []byte {
-	from := c.server.claimRecent(m.Owner, m.ID, m.UIDNext, true)
+	from := c.server.claimRecent(c.Context(), m.Owner, m.ID, m.UIDNext, true)
 	return wire.AppendUint(b, uint64(min(int(m.UIDNext-from), m.Exists)))
 }
 

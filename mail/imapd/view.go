@@ -46,7 +46,7 @@ func (v *view) claimRecent(next imap.UID) {
 	if v.c.has(rev2On) {
 		return
 	}
-	from := v.c.server.claimRecent(v.box.Owner, v.box.ID, next, v.readOnly)
+	from := v.c.server.claimRecent(v.c.Context(), v.box.Owner, v.box.ID, next, v.readOnly)
 	if from < next {
 		v.recent = append(v.recent, wire.Range{From: uint32(from), To: uint32(next) - 1}).Sorted()
 	}
