@@ -71,11 +71,16 @@ func (s *Sifter) Close() { s.queue.close() }
 
 // models keeps the models of accounts that get mail.
 type models struct {
-	mu   sync.Mutex
-	have map[storage.AccountID]*state
+	mu       sync.Mutex
+	have     map[storage.AccountID]*state
+	untaught map[storage.AccountID]*state // those who taught nothing yet: most, as a rule
+	empty    junk.Model                   // theirs
 }
 
-const maxModels = 128 // a model takes half a megabyte at most
+const (
+	maxModels   = 128 // a model takes half a megabyte at most
+	maxUntaught = 16 << 10
+)
 
 // state is what is known of one account.
 type state struct {
@@ -89,6 +94,9 @@ type state struct {
 func (s *Sifter) of(ctx context.Context, a storage.AccountID) (*state, error) {
 	s.models.mu.Lock()
 	st := s.models.have[a]
+	if st == nil {
+		st = s.models.untaught[a]
+	}
 	if st != nil {
 		st.used = time.Now()
 	}
@@ -119,8 +127,18 @@ func (s *Sifter) keep(a storage.AccountID, st *state) {
 	s.models.mu.Lock()
 	defer s.models.mu.Unlock()
 	if s.models.have == nil {
-		s.models.have = map[storage.AccountID]*state{}
+		s.models.have, s.models.untaught = map[storage.AccountID]*state{}, map[storage.AccountID]*state{}
 	}
+	if st.model.Junk+st.model.Good+st.model.Tokens()+len(st.book) == 0 {
+		delete(s.models.have, a)
+		if len(s.models.untaught) >= maxUntaught {
+			clear(s.models.untaught)
+		}
+		st.model = &s.models.empty
+		s.models.untaught[a] = st
+		return
+	}
+	delete(s.models.untaught, a)
 	if _, ok := s.models.have[a]; !ok && len(s.models.have) >= maxModels {
 		var oldest storage.AccountID
 		at := time.Now()
@@ -139,6 +157,7 @@ func (s *Sifter) forget(a storage.AccountID) {
 	s.models.mu.Lock()
 	defer s.models.mu.Unlock()
 	delete(s.models.have, a)
+	delete(s.models.untaught, a)
 }
 
 // recordOff is there when the user wants nothing judged.
@@ -165,11 +184,11 @@ func (s *Sifter) Judge(ctx context.Context, m *delivery.Message, to *account.Acc
 	if err != nil || st.off || !st.model.Ready(s.cfg.AtLeast) {
 		return nil, err
 	}
-	parsed, err := message.Parse(m, m.Size())
+	index, _, err := message.Records(m, m.Size())
 	if err != nil {
 		return nil, err
 	}
-	x, err := message.OpenIndex(parsed.Index())
+	x, err := message.OpenIndex(index)
 	if err != nil {
 		return nil, err
 	}
