@@ -14,7 +14,9 @@ want 0 '250 2\.0\.0 ' "${sub[@]}" --to "$me" --auth PLAIN
 want 0 '250 2\.0\.0 ' "${sub[@]}" --to "$me" --auth LOGIN
 want 28 '535 ' --server "$HOST" --port "$SMTP_PORT" --from "$me" --to "$me" --auth PLAIN --auth-user "$USER" --auth-password "not-$PASS"
 want 24 '550 5\.1\.1' "${sub[@]}" --to nobody-here@localhost --auth PLAIN
-want 24 '550 5\.7\.1' "${sub[@]}" --to someone@elsewhere.example --auth PLAIN
+want 0 '250 2\.0\.0 ' "${sub[@]}" --to someone@elsewhere.example --auth PLAIN # the queue takes it, and sends it back
+want 23 '530 5\.7\.0' --server "$HOST" --port "$SMTP_PORT" --from "$me" --to someone@elsewhere.example
+want 24 '550 5\.7\.1' --server "$HOST" --port "$LMTP_PORT" --protocol LMTP --from someone@elsewhere.example --to someone@elsewhere.example
 want 23 '5[0-9][0-9] 5\.7\.1' --server "$HOST" --port "$SMTP_PORT" --from other@localhost --auth-user "$USER" --auth-password "$PASS" --to "$me" --auth PLAIN
 want 0 '250 ' --server "$HOST" --port "$LMTP_PORT" --protocol LMTP --from someone@elsewhere.example --to "user2@localhost,user3@localhost"
 echo "OK swaks: submission with PLAIN and LOGIN, LMTP, refusals"
