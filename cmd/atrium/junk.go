@@ -60,7 +60,7 @@ func junkOp(do string) func(*invocation) error {
 		state := "not judged yet: too few messages were learnt"
 		switch {
 		case s.Off:
-			state = "switched off"
+			state = "not judged: switched off"
 		case s.Ready:
 			state = "judged by what was learnt"
 		}
