@@ -219,10 +219,11 @@ func compileSize(c *compiler, a *call) cond {
 		return nil
 	}
 	return func(r *run) (bool, error) {
+		size := r.msg.sizeNow()
 		if over != nil {
-			return r.msg.size > over.n, nil
+			return size > over.n, nil
 		}
-		return r.msg.size < under.n, nil
+		return size < under.n, nil
 	}
 }
 
@@ -248,6 +249,9 @@ func compileAddress(c *compiler, a *call) cond {
 			}
 			for _, list := range look.fields(r, name) {
 				for _, f := range pick(list) {
+					if what == "all" && f.text() == "" { // what is no address counts as it stands (RFC 5228 §2.7.4)
+						values = append(values, "")
+					}
 					for _, x := range message.ParseAddresses(f.value) {
 						if v, ok := what.of(r, x); ok {
 							values = append(values, v)
@@ -339,11 +343,15 @@ func (p addressPart) envelope(r *run, values []string, address string) []string 
 	if address == "" || p == "all" {
 		return append(values, address)
 	}
-	i := strings.LastIndexByte(address, '@')
-	if i < 0 {
-		i = len(address)
+	local, domain := address, ""
+	if i := strings.LastIndexByte(address, '@'); i >= 0 {
+		if local, domain = address[:i], address[i+1:]; local == "" || domain == "" {
+			return values // no address has no parts (RFC 5228 §2.7.4)
+		}
+	} else if p == "domain" {
+		return values
 	}
-	v, ok := p.split(r, address[:i], strings.TrimPrefix(address[i:], "@"))
+	v, ok := p.split(r, local, domain)
 	if ok {
 		values = append(values, v)
 	}

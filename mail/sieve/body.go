@@ -19,6 +19,9 @@ func compileBody(c *compiler, a *call) cond {
 		types = c.texts(x)
 	}
 	return func(r *run) (bool, error) {
+		if r.msg.headerOnly() { // RFC 5173 §4: then there is nothing to match, not even the empty string
+			return m.match(r, nil)
+		}
 		if a.tag("raw") {
 			s, err := r.look(func(n int) string { return r.msg.raw(r.msg.HeaderSize(), r.msg.size, n) })
 			if err != nil {

@@ -152,6 +152,22 @@ func (m *Message) Edited() []byte {
 	return append(b, "\r\n"...)
 }
 
+// sizeNow is the size of the message as it is now (RFC 5293 §4).
+func (m *Message) sizeNow() int64 {
+	if !m.edited {
+		return m.size
+	}
+	return m.size - int64(len(m.header)) + int64(len(m.Edited()))
+}
+
+// headerOnly tells whether not even an empty line follows the header.
+func (m *Message) headerOnly() bool {
+	m.load()
+	h := m.header
+	return int64(len(h)) == m.size && !bytes.HasSuffix(h, []byte("\n\r\n")) && !bytes.HasSuffix(h, []byte("\n\n")) &&
+		string(h) != "\r\n" && string(h) != "\n"
+}
+
 // HeaderSize is the length of the header as it came, with the empty line.
 func (m *Message) HeaderSize() int64 {
 	m.load()
