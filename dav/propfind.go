@@ -341,6 +341,10 @@ func propfind(rq *Request, w http.ResponseWriter) error {
 	}
 	switch rq.Depth {
 	case Infinity:
+		if t := rq.Target; t.Tree != nil && !t.Tree.Nested && len(t.Rest) > 0 {
+			rq.Depth = Depth1 // there is nothing deeper
+			break
+		}
 		return Refuse(http.StatusForbidden, "D:propfind-finite-depth")
 	case NoDepth:
 		rq.Depth = Depth1 // RFC 4918 §9.1 means infinity; this is as far as it goes here
