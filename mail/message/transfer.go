@@ -204,8 +204,11 @@ func quotedLine(dst, line []byte) []byte {
 		}
 		text = line[:n]
 	}
-	if n := len(text); n > 0 && text[n-1] == '=' {
+	switch n := len(text); {
+	case n > 0 && text[n-1] == '=':
 		text, end = text[:n-1], nil // soft line break
+	case n+len(end) == len(line):
+		text, end = line, nil // no escape goes beyond a line end
 	}
 	for {
 		i := bytes.IndexByte(text, '=')

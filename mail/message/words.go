@@ -1,6 +1,9 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // Decode returns a header field's value as UTF-8: unfolded, with its encoded words
 // (RFC 2047) decoded, and 8-bit data that is not UTF-8 taken as Windows-1252.
@@ -133,12 +136,21 @@ func appendCharset(dst, text, name []byte) []byte {
 
 func isUTF8Name(name []byte) bool { return len(name) == 5 && bytes.EqualFold(name, []byte("utf-8")) }
 
+// unfoldSpecial are the octets that appendUnfolded does not take as they stand.
+var unfoldSpecial = func() (table [256]bool) {
+	for i := utf8.RuneSelf; i < len(table); i++ {
+		table[i] = true
+	}
+	table['\r'], table['\n'], table[0] = true, true, true
+	return table
+}()
+
 // appendUnfolded appends a value as UTF-8, each line end with the blanks behind it as one
 // blank, NUL as U+FFFD.
 func appendUnfolded(dst, value []byte) []byte {
 	for len(value) > 0 {
 		n := 0
-		for n < len(value) && value[n] != '\r' && value[n] != '\n' && value[n] != 0 && value[n] < 0x80 {
+		for n < len(value) && !unfoldSpecial[value[n]] {
 			n++
 		}
 		dst, value = append(dst, value[:n]...), value[n:]
@@ -147,7 +159,8 @@ func appendUnfolded(dst, value []byte) []byte {
 		}
 		switch c := value[0]; {
 		case c == '\r' || c == '\n':
-			n = len(value) - len(bytes.TrimLeft(value, "\r\n \t"))
+			for n = 1; n < len(value) && (value[n] == ' ' || value[n] == '\t' || value[n] == '\r' || value[n] == '\n'); n++ {
+			}
 			if n > 1 && (value[n-1] == ' ' || value[n-1] == '\t') {
 				dst = append(dst, ' ')
 			}
