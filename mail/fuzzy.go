@@ -63,8 +63,11 @@ type lateBody struct {
 }
 
 func (b *lateBody) ReadAt(p []byte, off int64) (int, error) {
+	err := b.ctx.Err()
+	if err != nil {
+		return 0, err
+	}
 	if b.body == nil {
-		var err error
 		if b.body, err = b.a.Body(b.ctx, b.id, b.m); err != nil {
 			return 0, err
 		}

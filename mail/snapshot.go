@@ -262,6 +262,7 @@ func (u *unseen) put(k mailboxKey, modseq uint64, pos int) {
 type Changes struct {
 	Changed  []imap.UID // came or changed their flags since, ascending
 	Vanished []imap.UID // went since, and existed then, ascending
+	Passed   []imap.UID // came since and are gone again, ascending: who looked in between may know them
 	Modseq   uint64     // what the next call passes as since
 	More     bool       // the limit cut it: ask again with Modseq
 }
@@ -302,6 +303,9 @@ func (a *Account) changes(v *storage.View, coll *storage.Collection, since uint6
 		for i := range c.Gone {
 			out.Vanished[i] = imap.UID(c.Gone[i].Num)
 		}
+	}
+	for i := range c.Passed {
+		out.Passed = append(out.Passed, imap.UID(c.Passed[i].Num))
 	}
 	if set.options&privateSeen != 0 {
 		err = a.personalChanges(v, coll.ID, since, out)

@@ -33,7 +33,7 @@ func (a *searchArgs) ranked() bool {
 func (a *searchArgs) rank(positions []int) error {
 	v := a.c.view
 	var scores []uint8
-	err := a.c.long(len(positions), func(ctx context.Context) (err error) {
+	err := a.c.long(v.effort(len(positions)), func(ctx context.Context) (err error) {
 		scores, err = v.account.Relevancy(ctx, v.cur, positions, a.criteria)
 		return err
 	})

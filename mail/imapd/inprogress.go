@@ -20,6 +20,14 @@ const fewAtOnce = 500
 // deadCheck is how often a long command looks whether its client is still there.
 const deadCheck = time.Second
 
+// effort is n, or more where the messages are so large that reading them takes long.
+func (v *view) effort(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return max(n, int(v.box.Size>>14)) // 500 of 16 KiB
+}
+
 // long runs work on n messages. When it takes long the client is told from time to time that it goes
 // on (RFC 9585 §4), and when the client is gone the context of the work ends, which then stops between two batches.
 func (c *session) long(n int, work func(context.Context) error) error {

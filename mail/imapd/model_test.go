@@ -24,7 +24,8 @@ type believer struct {
 	selected bool // replies belong to the mailbox
 	strict   bool // no EXPUNGE may come now
 	log      *[]string
-	at       string // what stands before the names of mailboxes
+	at       string   // what stands before the names of mailboxes
+	earlier  []string // sets of VANISHED (EARLIER)
 }
 
 // slot is one message; uid 0 and flags "?" are not known.
@@ -103,6 +104,7 @@ func (b *believer) fail(format string, args ...any) {
 
 var (
 	numberReply = regexp.MustCompile(`^\* (\d+) (EXISTS|EXPUNGE|FETCH)(?: \((.*)\))?$`)
+	uidReply    = regexp.MustCompile(`^\* (\d+) UIDFETCH \((.*)\)$`)
 	uidData     = regexp.MustCompile(`UID (\d+)`)
 	flagsData   = regexp.MustCompile(`FLAGS \(([^)]*)\)`)
 )
@@ -110,6 +112,14 @@ var (
 // take believes one untagged reply.
 func (b *believer) take(s string) {
 	if !b.selected {
+		return
+	}
+	if m := uidReply.FindStringSubmatch(s); m != nil {
+		b.takeUID(m)
+		return
+	}
+	if set, ok := strings.CutPrefix(s, "* VANISHED (EARLIER) "); ok {
+		b.earlier = append(b.earlier, set)
 		return
 	}
 	if set, ok := strings.CutPrefix(s, "* VANISHED "); ok {

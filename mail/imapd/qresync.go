@@ -3,6 +3,7 @@ package imapd
 import (
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -141,6 +142,9 @@ func (v *view) matched(k *knownState) imap.UID {
 func (v *view) since(modseq uint64, uids wire.Set, fits imap.UID) (*mail.Changes, error) {
 	ch, err := v.account.Changes(v.c.Context(), v.box.ID, modseq, 0)
 	if err == nil {
+		// The client may have seen what came after that state, without having noted a newer one.
+		ch.Vanished = append(ch.Vanished, ch.Passed...)
+		slices.Sort(ch.Vanished)
 		return ch, nil
 	}
 	if !errors.Is(err, storage.Expired) {

@@ -194,7 +194,7 @@ func (a *searchArgs) each(fn func(pos int)) error {
 		recent[0] = mail.InUIDs{UIDs: uidSet(v.recent)}
 	}
 	criteria := a.searched(a.criteria)
-	return a.c.long(v.cur.Len(), func(ctx context.Context) error {
+	return a.c.long(v.effort(v.cur.Len()), func(ctx context.Context) error {
 		for pos, err := range v.account.Search(ctx, v.cur, criteria) {
 			if err != nil {
 				return v.lost(err)
