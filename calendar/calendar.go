@@ -30,6 +30,7 @@ type Settings struct {
 	Made    Made          // who writes its objects
 	Source  string        // of Subscribed: the URL that the server reads
 	Refresh time.Duration // of Subscribed: how often, in seconds; 0: the server's own choice
+	Strip   Strip         // of Subscribed: what of the source is left out
 	Secret  string        // octets that a published calendar's link must know, "" when it is not published
 }
 
@@ -40,6 +41,15 @@ const (
 	ByUsers    Made = iota
 	Subscribed      // the server, from the iCalendar at Source
 	Birthdays       // the server, from the contacts
+)
+
+// Strip is what a subscribed calendar leaves out of its source.
+type Strip byte
+
+const (
+	StripAlarms Strip = 1 << iota
+	StripAttachments
+	StripTodos
 )
 
 // ReadOnly tells whether no user may write objects.
@@ -67,7 +77,7 @@ func (s *Settings) encode() []byte {
 	if s.Transparent {
 		b[2] = 1
 	}
-	b[2] |= byte(s.Made) << 1
+	b[2] |= byte(s.Made)<<1 | byte(s.Strip)<<4
 	b = appendString(b, s.Timezone)
 	b = appendString(b, s.TimezoneID)
 	if s.Source == "" && s.Refresh == 0 && s.Secret == "" {
@@ -94,7 +104,7 @@ func SettingsOf(c *storage.Collection) (Settings, error) {
 		}
 	}
 	s.Transparent = c.Data[2]&1 != 0
-	s.Made = Made(c.Data[2] >> 1 & 7)
+	s.Made, s.Strip = Made(c.Data[2]>>1&7), Strip(c.Data[2]>>4&7)
 	d := decoder{b: c.Data[3:]}
 	s.Timezone, s.TimezoneID = d.string(), d.string()
 	if len(d.b) > 0 {

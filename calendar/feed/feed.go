@@ -77,9 +77,9 @@ func New(store *storage.Store, cfg Config, log *slog.Logger) *Runner {
 		due: map[key]time.Time{}, sources: map[key]string{}, wake: make(chan struct{}, 1)}
 }
 
-// Changed has a calendar's source read now when it is another one than was read before.
-func (r *Runner) Changed(a storage.AccountID, id storage.CollectionID, source string) {
-	k := key{a, id}
+// Changed has a calendar's source read now when it is another one than was read before, or other parts of it are wanted.
+func (r *Runner) Changed(a storage.AccountID, id storage.CollectionID, s *calendar.Settings) {
+	k, source := key{a, id}, wanted(s)
 	r.mu.Lock()
 	same := r.sources[k] == source
 	r.sources[k] = source
@@ -88,6 +88,9 @@ func (r *Runner) Changed(a storage.AccountID, id storage.CollectionID, source st
 		r.at(k, time.Time{})
 	}
 }
+
+// wanted names a source and what is wanted of it.
+func wanted(s *calendar.Settings) string { return fmt.Sprintf("%d %s", s.Strip, s.Source) }
 
 func (r *Runner) at(k key, t time.Time) {
 	r.mu.Lock()
@@ -171,7 +174,7 @@ func (r *Runner) collect(ctx context.Context) error {
 					st := stateOf(v, c.ID)
 					r.mu.Lock()
 					r.due[key{a, c.ID}] = st.Next
-					r.sources[key{a, c.ID}] = s.Source
+					r.sources[key{a, c.ID}] = wanted(&s)
 					r.mu.Unlock()
 				}
 			}
@@ -187,6 +190,7 @@ func (r *Runner) collect(ctx context.Context) error {
 // state is what is remembered of a source between two readings.
 type state struct {
 	Source   string
+	Strip    calendar.Strip `json:",omitempty"`
 	ETag     string
 	Modified string
 	Next     time.Time
@@ -224,8 +228,8 @@ func (r *Runner) Refresh(ctx context.Context, a storage.AccountID, id storage.Co
 	if err != nil {
 		return r.cfg.Interval, err
 	}
-	if st.Source != s.Source {
-		st = state{Source: s.Source}
+	if st.Source != s.Source || st.Strip != s.Strip {
+		st = state{Source: s.Source, Strip: s.Strip}
 	}
 	again = r.cfg.Interval
 	if s.Refresh > 0 {
@@ -309,7 +313,7 @@ func (r *Runner) read(ctx context.Context, a storage.AccountID, id storage.Colle
 	}
 	limits := ics.DefaultLimits()
 	limits.Size, limits.Lines = int(r.cfg.MaxSize), max(limits.Lines, int(r.cfg.MaxSize/16))
-	objects, err := split(raw, limits, r.cfg.Most)
+	objects, err := split(raw, limits, r.cfg.Most, st.Strip)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -139,6 +140,25 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestStrip: what is not wanted of a source is left out, the rest stays as it is.
+func TestStrip(t *testing.T) {
+	const from = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART:20260101T000000Z\r\nATTACH:https://example.org/x\r\nSUMMARY:one\r\n" +
+		"BEGIN:VALARM\r\nACTION:AUDIO\r\nATTACH:https://example.org/bell\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\nEND:VEVENT\r\nBEGIN:VTODO\r\nUID:b\r\nEND:VTODO\r\nEND:VCALENDAR\r\n"
+	for strip, want := range map[calendar.Strip][]bool{ // an attachment, an alarm, a task
+		0: {true, true, true}, calendar.StripAlarms: {true, false, true}, calendar.StripAttachments: {false, true, true}, calendar.StripTodos: {true, true, false},
+	} {
+		objects, err := split([]byte(from), ics.DefaultLimits(), 10, strip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := string(objects[nameOf("a")])
+		got := []bool{strings.Contains(a, "org/x\r\n"), strings.Contains(a, "BEGIN:VALARM"), objects[nameOf("b")] != nil}
+		if !slices.Equal(got, want) || !strings.Contains(a, "UID:a\r\nDTSTART:20260101T000000Z\r\n") || !strings.Contains(a, "SUMMARY:one\r\n") {
+			t.Errorf("%d: %v, want %v\n%s", strip, got, want, a)
+		}
+	}
+}
+
 // TestPrivate: a source on this machine is not read unless the configuration says so.
 func TestPrivate(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was asked") }))
@@ -153,7 +173,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add([]byte("BEGIN:VCALENDAR\r\n" + event("a", "20260101T000000Z", "one") + event("", "20260101T000000Z", "none") + "END:VCALENDAR\r\n"))
 	f.Add([]byte("BEGIN:VCALENDAR\nBEGIN:VTIMEZONE\nTZID:x\nEND:VTIMEZONE\nBEGIN:VTODO\nDUE;TZID=x:1\nEND:VTODO\nEND:VCALENDAR"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		objects, err := split(raw, ics.DefaultLimits(), 10)
+		objects, err := split(raw, ics.DefaultLimits(), 10, calendar.Strip(len(raw)&7))
 		if err != nil {
 			return
 		}

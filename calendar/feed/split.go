@@ -5,13 +5,14 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"atrium/calendar"
 	"atrium/calendar/ics"
 	"atrium/calendar/zones"
 )
 
 // split makes the calendar objects of a feed, by UID: each with the time zones that it names. There
-// are at most so many.
-func split(raw []byte, limits ics.Limits, most int) (objects map[string][]byte, err error) {
+// are at most so many, without what strip says.
+func split(raw []byte, limits ics.Limits, most int, strip calendar.Strip) (objects map[string][]byte, err error) {
 	c, err := ics.Parse(ics.WithoutControls(raw), limits)
 	if err != nil {
 		return nil, err
@@ -24,6 +25,9 @@ func split(raw []byte, limits ics.Limits, most int) (objects map[string][]byte, 
 		case "VTIMEZONE":
 			own[k.Value("TZID")] = k
 		case "VEVENT", "VTODO", "VJOURNAL":
+			if k.Name == "VTODO" && strip&calendar.StripTodos != 0 {
+				continue
+			}
 			uid := strings.TrimSpace(k.Value("UID"))
 			if groups[uid] == nil {
 				if len(groups) >= most {
@@ -37,7 +41,7 @@ func split(raw []byte, limits ics.Limits, most int) (objects map[string][]byte, 
 	objects = map[string][]byte{}
 	size := 0
 	add := func(uid string, comps []*ics.Component) bool {
-		o := object(c.Source, comps, uid, own)
+		o := object(c.Source, comps, uid, own, strip)
 		objects[nameOf(uid)] = o
 		size += len(o)
 		return size <= 4*limits.Size // each brings its time zones
@@ -73,7 +77,7 @@ func hash(s string) string {
 func nameOf(uid string) string { return hash(uid) + ".ics" }
 
 // object writes the components of one UID.
-func object(src string, comps []*ics.Component, uid string, own map[string]*ics.Component) []byte {
+func object(src string, comps []*ics.Component, uid string, own map[string]*ics.Component, strip calendar.Strip) []byte {
 	var out []byte
 	line := func(s string) { out = ics.AppendLine(out, s) }
 	raw := func(start, end int) {
@@ -108,19 +112,25 @@ func object(src string, comps []*ics.Component, uid string, own map[string]*ics.
 		zone(k)
 	}
 	for _, k := range comps {
-		if strings.TrimSpace(k.Value("UID")) != "" {
+		named := strings.TrimSpace(k.Value("UID")) != ""
+		if named && strip&(calendar.StripAlarms|calendar.StripAttachments) == 0 {
 			raw(k.Start, k.End)
 			continue
 		}
 		line("BEGIN:" + k.Name)
-		line("UID:" + uid)
+		if !named {
+			line("UID:" + uid)
+		}
 		for i := range k.Props {
-			if p := &k.Props[i]; p.Name != "UID" {
+			p := &k.Props[i]
+			if (named || p.Name != "UID") && (p.Name != "ATTACH" || strip&calendar.StripAttachments == 0) {
 				raw(p.Start, p.End)
 			}
 		}
 		for _, c := range k.Components {
-			raw(c.Start, c.End)
+			if c.Name != "VALARM" || strip&calendar.StripAlarms == 0 {
+				raw(c.Start, c.End)
+			}
 		}
 		line("END:" + k.Name)
 	}

@@ -47,7 +47,7 @@ func (f *face) changed(rq *dav.Request) {
 			return err
 		}
 		if s, err := calendar.SettingsOf(c); err == nil && s.Made == calendar.Subscribed {
-			f.feeds.Changed(t.Owner.ID, c.ID, s.Source)
+			f.feeds.Changed(t.Owner.ID, c.ID, &s)
 		}
 		return nil
 	})
@@ -72,9 +72,43 @@ func readSource(raw elem.Raw) (string, error) {
 	return source, nil
 }
 
+// stripping are Apple's properties that say what of a source is not wanted: an empty element says so. On calendars that
+// are not subscribed they are only kept.
+func stripping() (all []dav.Property) {
+	for _, p := range []struct {
+		name  string
+		strip calendar.Strip
+	}{
+		{"CS:subscribed-strip-alarms", calendar.StripAlarms},
+		{"CS:subscribed-strip-attachments", calendar.StripAttachments},
+		{"CS:subscribed-strip-todos", calendar.StripTodos},
+	} {
+		set := func(c *dav.Change, strip calendar.Strip) error {
+			return configure(c, func(s *calendar.Settings) error {
+				if s.Made == calendar.Subscribed {
+					s.Strip = s.Strip&^p.strip | strip
+				}
+				return nil
+			})
+		}
+		all = append(all, dav.Property{Name: elem.N(p.name), On: calendarKind, Set: func(c *dav.Change, v elem.Raw) error {
+			if err := set(c, p.strip); err != nil {
+				return err
+			}
+			return c.Store(v)
+		}, Remove: func(c *dav.Change) error {
+			if err := set(c, 0); err != nil {
+				return err
+			}
+			return dav.Unstore(c)
+		}})
+	}
+	return all
+}
+
 // subscription are the properties of subscribed calendars.
 func subscription() []dav.Property {
-	return []dav.Property{
+	return append(stripping(), []dav.Property{
 		{Name: elem.N("CS:source"), On: calendarKind, Get: func(_ *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 			s, err := settings(r)
 			if err != nil {
@@ -125,5 +159,5 @@ func subscription() []dav.Property {
 			}
 			return dav.Unstore(c)
 		}},
-	}
+	}...)
 }
