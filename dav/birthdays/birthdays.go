@@ -293,7 +293,7 @@ func put(ctx context.Context, tx *storage.Tx, store *storage.Store, id storage.C
 		_, err := calendar.Delete(tx, id, name, calendar.Condition{})
 		return ignore(err, storage.NotFound)
 	}
-	o, err := calendar.Prepare(ctx, store.Blobs(), event, calendar.DefaultOptions())
+	o, err := calendar.Prepare(ctx, store.Blobs(), ics.WithoutControls(event), calendar.DefaultOptions())
 	if err != nil {
 		return nil // a name that no calendar takes
 	}
