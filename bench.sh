@@ -89,8 +89,6 @@ addr = "127.0.0.1:$POP3_PORT"
 [lmtp]
 addr = "127.0.0.1:$LMTP_PORT"
 rcpt = "user%d@$domain"
-[sieve]
-addr = "127.0.0.1:$SIEVE_PORT"
 [smtp]
 addr = "127.0.0.1:$SMTP_PORT"
 auth = true
