@@ -63,28 +63,62 @@ func srsDay(day int64) string {
 // 64, which the scheme passes with any longer sender.
 const maxSRS = 200
 
-// srsForward rewrites the reverse-path from for what the address at forwards.
+// srsForward rewrites the reverse-path from for what the address at forwards. What
+// another server has rewritten becomes SRS1=hash=server=rest@ours, whose way back is through that
+// server: so a path does not grow from one to the next.
 func srsForward(secret []byte, from, at string, now time.Time) string {
 	i := strings.LastIndexByte(from, '@')
 	if i < 1 || strings.ContainsAny(from[:i], "\" ") || len(from) > maxSRS {
 		return at // reports go to whom the mail goes
 	}
-	rest := srsDay(now.Unix()/86400) + "=" + from[i+1:] + "=" + from[:i]
-	return "SRS0=" + srsHash(secret, rest) + "=" + rest + "@" + at[strings.LastIndexByte(at, '@')+1:]
+	local, server, ours := from[:i], from[i+1:], at[strings.LastIndexByte(at, '@')+1:]
+	if rest, ok := cutSRS(local, "SRS1"); ok && rest[0] == '=' {
+		if parts := strings.SplitN(rest[1:], "=", 3); len(parts) == 3 && parts[1] != "" && parts[2] != "" {
+			return srs1(secret, parts[1]+"="+parts[2], ours)
+		}
+	}
+	if rest, ok := cutSRS(local, "SRS0"); ok {
+		return srs1(secret, server+"="+rest, ours)
+	}
+	rest := srsDay(now.Unix()/86400) + "=" + server + "=" + local
+	return "SRS0=" + srsHash(secret, rest) + "=" + rest + "@" + ours
+}
+
+func srs1(secret []byte, text, ours string) string {
+	return "SRS1=" + srsHash(secret, text) + "=" + text + "@" + ours
+}
+
+// cutSRS cuts off the name of a scheme; what is left begins with its separator, one of "=+-".
+func cutSRS(local, scheme string) (rest string, ok bool) {
+	if len(local) < 6 || !strings.EqualFold(local[:4], scheme) || !strings.ContainsRune("=+-", rune(local[4])) {
+		return "", false
+	}
+	return local[4:], true
 }
 
 // srsReturn reads what srsForward made; ok is false for anything else.
 func srsReturn(secret []byte, address string, now time.Time) (from string, ok bool) {
 	i := strings.LastIndexByte(address, '@')
-	if i < 0 || len(secret) == 0 || len(address) > 2*maxSRS || !strings.EqualFold(address[:min(len(address), 5)], "SRS0=") {
+	if i < 0 || len(secret) == 0 || len(address) > 2*maxSRS {
 		return "", false
 	}
-	parts := strings.SplitN(address[5:i], "=", 4)
+	if rest, ok := cutSRS(address[:i], "SRS1"); ok && rest[0] == '=' {
+		hash, text, _ := strings.Cut(rest[1:], "=")
+		server, first, _ := strings.Cut(text, "=")
+		if server == "" || first == "" || !hmac.Equal([]byte(strings.ToUpper(hash)), []byte(srsHash(secret, text))) {
+			return "", false
+		}
+		return "SRS0" + first + "@" + server, true
+	}
+	rest, ok := cutSRS(address[:i], "SRS0")
+	if !ok || rest[0] != '=' {
+		return "", false
+	}
+	parts := strings.SplitN(rest[1:], "=", 4)
 	if len(parts) != 4 || parts[2] == "" || parts[3] == "" {
 		return "", false
 	}
-	rest := strings.Join(parts[1:], "=")
-	if !hmac.Equal([]byte(strings.ToUpper(parts[0])), []byte(srsHash(secret, rest))) {
+	if !hmac.Equal([]byte(strings.ToUpper(parts[0])), []byte(srsHash(secret, strings.Join(parts[1:], "=")))) {
 		return "", false
 	}
 	today := now.Unix() / 86400
@@ -100,6 +134,9 @@ func srsReturn(secret []byte, address string, now time.Time) (from string, ok bo
 func (d *Deliverer) returning(address string) (*Route, error) {
 	if d.CanSend() {
 		if from, ok := srsReturn(d.secret, address, time.Now()); ok {
+			if first, ok := srsReturn(d.secret, from, time.Now()); ok {
+				from = first // it had come through here before
+			}
 			return &Route{Address: address, remote: []string{from}}, nil
 		}
 	}
