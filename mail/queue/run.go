@@ -17,10 +17,11 @@ type runner struct {
 	conns chan struct{}   // one for each connection
 	wg    sync.WaitGroup
 
-	mu      sync.Mutex
-	active  map[storage.Num]*work
-	dests   map[string]*dest
-	skipped bool // something due was passed over for want of room
+	mu     sync.Mutex
+	active map[storage.Num]*work
+	dests  map[string]*dest
+	full   bool // something due was left because the window is full
+	passed bool // something due was passed over because its destination has its share
 }
 
 // work is an entry that is in memory.
@@ -133,7 +134,7 @@ func (r *runner) fill() (next time.Time) {
 func (r *runner) scan() (list []due, next time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.skipped = false
+	r.full, r.passed = false, false
 	room := r.q.cfg.Window - len(r.active)
 	share := max(r.q.cfg.Window/4, 1)
 	taken := map[string]int{}
@@ -157,12 +158,12 @@ func (r *runner) scan() (list []due, next time.Time, err error) {
 				break
 			}
 			if room == len(list) {
-				r.skipped = true
+				r.full = true
 				break
 			}
 			name, _ := r.q.destination(string(domain))
 			if taken[name] >= share {
-				r.skipped = true
+				r.passed = true
 				continue
 			}
 			taken[name]++
@@ -241,8 +242,8 @@ func (r *runner) next(d *dest) *job {
 	j := d.jobs[0]
 	d.jobs[0] = nil
 	d.jobs = d.jobs[1:]
-	if r.skipped && len(d.jobs) < r.q.cfg.Window/8 {
-		r.skipped = false
+	if (r.full || r.passed) && len(d.jobs) < max(r.q.cfg.Window/8, 1) {
+		r.full, r.passed = false, false
 		r.q.wake()
 	}
 	return j

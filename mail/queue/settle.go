@@ -78,9 +78,10 @@ func (r *runner) release(n storage.Num, last bool) {
 	}
 	r.mu.Lock()
 	delete(r.active, n)
-	more := r.skipped && len(r.active) < r.q.cfg.Window/2
+	// What was passed over is looked for when its destination has little left: each look goes through all of it.
+	more := r.full && len(r.active) < r.q.cfg.Window/2 || r.passed && len(r.active) == 0
 	if more {
-		r.skipped = false
+		r.full, r.passed = false, false
 	}
 	r.mu.Unlock()
 	if more {
