@@ -103,10 +103,13 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 		sel.version = spoken(a.Request)
 	}
 	var b []byte
+	var c *card.Card // when the filter has read it
 	var err error
 	switch m := r.Loaded.(type) {
 	case *contacts.Match:
-		b, err = m.Data()
+		if b, err = m.Data(); err == nil && sel.names != nil && (sel.version == "" || card.VersionOf(b) == sel.version) {
+			c, err = m.Card()
+		}
 	case []byte:
 		b = m
 	default:
@@ -115,14 +118,17 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	if err != nil {
 		return err
 	}
-	if b, err = inVersion(b, sel.version); err != nil {
-		return err
-	}
-	if sel.names != nil {
-		c, err := card.Parse(b, card.Limits{})
-		if err != nil {
+	if c == nil {
+		if b, err = inVersion(b, sel.version); err != nil {
 			return err
 		}
+		if sel.names != nil {
+			if c, err = card.Parse(b, card.Limits{}); err != nil {
+				return err
+			}
+		}
+	}
+	if sel.names != nil {
 		b = c.Select(sel.names, sel.novalue)
 	}
 	w.TextBytes(b)

@@ -23,6 +23,7 @@ type opinion struct {
 	score      float64
 	reasons    []string
 	fields     []byte // header fields to be added, whole
+	ignored    int    // changes that were asked for and are not made
 }
 
 func newFilter(s string, wait time.Duration, host string) filter {
@@ -48,6 +49,9 @@ func (in *Inbound) filter(ctx context.Context, m *delivery.Message, rep *verify.
 				return nil, &delivery.Refusal{Reason: "Message cannot be looked at now, try again later", Code: 451, Status: "4.7.1"}
 			}
 			continue
+		}
+		if o.ignored > 0 {
+			in.log.Warn("filter asked for changes that are not made: fields are added, not changed or taken off", "filter", f.name(), "message", m.Envelope().ID, "changes", o.ignored)
 		}
 		if o.refusal != nil {
 			in.log.Info("refused by a filter", "filter", f.name(), "message", m.Envelope().ID, "reason", o.refusal.Reason)

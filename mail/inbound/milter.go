@@ -199,7 +199,7 @@ func milterOpinion(a *milter.Action) (o *opinion, done bool) {
 
 // milterChanges is what a milter wants done at the end.
 func milterChanges(changes []milter.ModifyAction) *opinion {
-	o := &opinion{}
+	o := &opinion{ignored: max(0, len(changes)-maxActions)}
 	for _, c := range changes[:min(len(changes), maxActions)] {
 		switch c.Code {
 		case milter.ActAddHeader, milter.ActInsertHeader:
@@ -207,6 +207,8 @@ func milterChanges(changes []milter.ModifyAction) *opinion {
 		case milter.ActQuarantine:
 			o.quarantine = fmt.Sprintf("milter: %.100s", c.Reason)
 			o.reasons = []string{"milter"}
+		default: // many milters do not start unless they may ask
+			o.ignored++
 		}
 	}
 	return o
