@@ -104,10 +104,10 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 	pick := flagPick(&change, &out)
 	out.Alone = true
 	at := change.Known
-	err = a.bulk(ctx, id, storage.Read, uids, a.store.batchPaged(), pick, func(list []imap.UID) error {
+	err = a.ranges(ctx, id, storage.Read, uids, a.store.batchPaged(), pick, func(set imap.UIDSet) error {
 		var did FlagResult
 		err := a.update(ctx, func(tx *storage.Tx) (err error) {
-			did, err = a.setFlagsTx(tx, id, list, &change)
+			did, err = a.setFlagsTx(tx, id, set, &change)
 			return err
 		})
 		if err != nil {
@@ -129,7 +129,7 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 	return out, err
 }
 
-// flagPick returns a pick for bulk: the messages that a change would change. Those it spares it adds to out.
+// flagPick returns a pick for ranges: the messages that a change would change. Those it spares it adds to out.
 func flagPick(change *FlagChange, out *FlagResult) picker {
 	var of *Snapshot
 	var e edit
@@ -157,7 +157,7 @@ func flagPick(change *FlagChange, out *FlagResult) picker {
 // unknownKeyword is a bit that no flag has.
 const unknownKeyword Flags = 1 << (firstKeyword - 1)
 
-func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *FlagChange) (out FlagResult, err error) {
+func (a *Account) setFlagsTx(tx *storage.Tx, id ID, set imap.UIDSet, change *FlagChange) (out FlagResult, err error) {
 	m, err := a.mailbox(&tx.View, id, storage.Read)
 	if err != nil {
 		return out, err
@@ -173,7 +173,7 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 	}
 	var marks []mark
 	ready := false
-	err = tx.Edit(id, rowNumbers(list), func(dst []byte, row *storage.Row) (data []byte, changed bool, err error) {
+	err = tx.Edit(id, spans(set), func(dst []byte, row *storage.Row) (data []byte, changed bool, err error) {
 		uid, kept := imap.UID(row.Num), rowFlags(row.Data)
 		f, modseq := over.lay(uid, kept, row.Modseq)
 		if change.Conditional && modseq > change.UnchangedSince {
@@ -218,10 +218,10 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, list []imap.UID, change *Fla
 	return out, err
 }
 
-func rowNumbers(list []imap.UID) []storage.Num {
-	out := make([]storage.Num, len(list))
-	for i, uid := range list {
-		out[i] = storage.Num(uid)
+func spans(set imap.UIDSet) []storage.Span {
+	out := make([]storage.Span, len(set))
+	for i, r := range set {
+		out[i] = storage.Span{First: storage.Num(r.Start), Last: storage.Num(r.Stop)}
 	}
 	return out
 }

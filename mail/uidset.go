@@ -69,6 +69,14 @@ func few(s imap.UIDSet, n int) ([]imap.UID, bool) {
 	return list, true
 }
 
+// numbers is how many UIDs a clean set has.
+func numbers(s imap.UIDSet) (n uint64) {
+	for _, r := range s {
+		n += uint64(r.Stop-r.Start) + 1
+	}
+	return n
+}
+
 // uids yields the UIDs of a clean set.
 func uids(s imap.UIDSet) iter.Seq[imap.UID] {
 	return func(yield func(imap.UID) bool) {

@@ -2,11 +2,14 @@ package storage
 
 import "sort"
 
+// Span is a run of row numbers, from First to Last.
+type Span struct{ First, Last Num }
+
 // Edit looks at the rows of a collection whose numbers are in list, which
 // ascends, and gives those that are there to fn. Where fn says so, what it
 // appended to dst is the row's data from now on. It does what Row and Set would do for each, page by
 // page. The Row and its Data are valid within fn only.
-func (t *Tx) Edit(id CollectionID, list []Num, fn func(dst []byte, r *Row) (data []byte, changed bool, err error)) error {
+func (t *Tx) Edit(id CollectionID, list []Span, fn func(dst []byte, r *Row) (data []byte, changed bool, err error)) error {
 	w, err := t.tree(id)
 	if err != nil {
 		return err
@@ -17,27 +20,29 @@ func (t *Tx) Edit(id CollectionID, list []Num, fn func(dst []byte, r *Row) (data
 	}
 	e := editor{tree: w, modseq: h.modseq + 1, fn: fn}
 	before := w.c.Tally.Bytes
-	for len(list) > 0 && err == nil {
-		s, _, _ := w.page(list[0])
+	for i := 0; i < len(list) && err == nil; {
+		from := list[i].First
+		if e.next > from {
+			from = e.next
+		}
+		if from > list[i].Last {
+			i++
+			continue
+		}
+		s, _, _ := w.page(from)
 		if s == nil {
 			break
 		}
 		if err = w.loadSuper(t.r, s); err != nil {
 			break
 		}
-		s, p, end := w.page(list[0]) // now that it is loaded
-		if p == nil {
-			list = list[1:]
-			continue
+		s, p, next := w.page(from) // now that it is loaded
+		if p != nil {
+			err = e.page(t, s, p, list[i:])
 		}
-		n := len(list)
-		if end != 0 {
-			n = sort.Search(len(list), func(i int) bool { return list[i] >= end })
+		if e.next = next; next == 0 {
+			break
 		}
-		if err = w.loadRows(t.r, p); err == nil {
-			err = e.page(s, p, list[:n])
-		}
-		list = list[n:]
 	}
 	if e.changed {
 		t.charge(0, w.c.Tally.Bytes-before)
@@ -46,27 +51,27 @@ func (t *Tx) Edit(id CollectionID, list []Num, fn func(dst []byte, r *Row) (data
 }
 
 // page returns the superpage and the page that would hold a row, and where the page after it begins, 0
-// when there is none. The page is nil when the superpage is not loaded or has none.
-func (t *tree) page(n Num) (s *wsuper, p *wpage, end Num) {
+// when there is none. The page is nil when the superpage is not loaded or the row would be before all.
+func (t *tree) page(n Num) (s *wsuper, p *wpage, next Num) {
+	if len(t.supers) == 0 {
+		return nil, nil, 0
+	}
 	i := sort.Search(len(t.supers), func(i int) bool { return t.supers[i].first > n }) - 1
 	if i < 0 {
-		if len(t.supers) == 0 {
-			return nil, nil, 0
-		}
-		return t.supers[0], nil, 0
+		return t.supers[0], nil, t.supers[0].first
 	}
 	s = t.supers[i]
 	if i+1 < len(t.supers) {
-		end = t.supers[i+1].first
+		next = t.supers[i+1].first
 	}
 	j := sort.Search(len(s.pages), func(j int) bool { return s.pages[j].first > n }) - 1
-	if j < 0 {
-		return s, nil, 0
-	}
 	if j+1 < len(s.pages) {
-		end = s.pages[j+1].first
+		next = s.pages[j+1].first
 	}
-	return s, s.pages[j], end
+	if j < 0 {
+		return s, nil, next
+	}
+	return s, s.pages[j], next
 }
 
 // editor is an Edit at work.
@@ -74,51 +79,84 @@ type editor struct {
 	*tree
 	modseq  uint64
 	fn      func([]byte, *Row) ([]byte, bool, error)
-	room    []byte // for the data of rows to come
+	next    Num    // rows below it are done
+	rows    []Row  // of the page at work
+	room    []byte // for the data of its rows
 	changed bool
 }
 
 const editRoom = 16 << 10
 
-// page edits the rows of one page.
-func (e *editor) page(s *wsuper, p *wpage, list []Num) error {
-	k := sort.Search(len(p.rows), func(k int) bool { return p.rows[k].Num >= list[0] })
-	for _, n := range list {
-		for k < len(p.rows) && p.rows[k].Num < n {
-			k++
+// page edits those rows of one page that are in list. A page that was not decoded before is put
+// together again at once, in memory that serves all pages.
+func (e *editor) page(t *Tx, s *wsuper, p *wpage, list []Span) error {
+	if err := e.loadRaw(t.r, p); err != nil {
+		return err
+	}
+	rows, raw := p.rows, p.rows == nil
+	if !raw { // it keeps what fn makes
+		e.room = nil
+		defer func() { e.room = nil }()
+	} else {
+		var err error
+		rows, err = decodeRows(e.rows[:0], p.entry, pageKey(e.c.Account, tagPage, e.c.ID, p.first), p.raw)
+		if err != nil {
+			return err
 		}
-		if k == len(p.rows) {
-			return nil
+		e.rows, e.room = rows, e.room[:0]
+	}
+	changed, err := e.edit(rows, list, s, p)
+	if err != nil || !changed {
+		return err
+	}
+	if raw {
+		p.raw = encodeRows(p.first, rows)
+	}
+	e.changed = true
+	e.touch(s, p, e.modseq)
+	return nil
+}
+
+func (e *editor) edit(rows []Row, list []Span, s *wsuper, p *wpage) (changed bool, err error) {
+	var add, sub Tally
+	for i := range rows {
+		row := &rows[i]
+		for len(list) > 0 && list[0].Last < row.Num {
+			list = list[1:]
 		}
-		row := &p.rows[k]
-		if row.Num != n {
+		if len(list) == 0 {
+			break
+		}
+		if row.Num < list[0].First {
 			continue
 		}
 		if cap(e.room)-len(e.room) < 256 {
 			e.room = make([]byte, 0, editRoom)
 		}
 		at := len(e.room)
-		data, changed, err := e.fn(e.room[at:at:cap(e.room)], row)
+		data, ok, err := e.fn(e.room[at:at:cap(e.room)], row)
 		if err != nil {
-			return err
+			return changed, err
 		}
-		if !changed {
+		if !ok {
 			continue
 		}
 		if len(data) > maxRowData {
-			return tooLong(len(data))
+			return changed, tooLong(len(data))
 		}
 		if len(data) <= cap(e.room)-at { // it is there, or elsewhere when fn made its own
 			e.room = e.room[:at+len(data)]
 		}
-		was := e.tally(row.Data)
+		sub.add(e.tally(row.Data))
 		row.Data, row.Modseq = data[:len(data):len(data)], e.modseq
-		e.touch(s, p, e.modseq)
-		e.charge(s, p, 0, e.tally(row.Data), was)
+		add.add(e.tally(row.Data))
 		if row.Created != e.modseq {
-			e.edited = append(e.edited, n)
+			e.edited = addSpan(e.edited, row.Num)
 		}
-		e.changed = true
+		changed = true
 	}
-	return nil
+	if changed {
+		e.charge(s, p, 0, add, sub)
+	}
+	return changed, nil
 }

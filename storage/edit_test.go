@@ -41,8 +41,20 @@ func TestEdit(t *testing.T) {
 	}
 	for round := range 30 {
 		var list []storage.Num
-		for n := storage.Num(r.IntN(4)); n < rows+10 && len(list) < 3000; n += 1 + storage.Num(r.IntN(1+round*4)) {
+		far := round * 4
+		if round%4 == 1 {
+			far = 0 // one run, over rows that are gone too
+		}
+		for n := storage.Num(r.IntN(4)); n < rows+10 && len(list) < 3000; n += 1 + storage.Num(r.IntN(1+far)) {
 			list = append(list, n)
+		}
+		var spans []storage.Span
+		for _, n := range list {
+			if k := len(spans) - 1; k >= 0 && spans[k].Last+1 == n {
+				spans[k].Last = n
+			} else {
+				spans = append(spans, storage.Span{First: n, Last: n})
+			}
 		}
 		data := []byte{byte(round), 1, 0, 4, 5, 6, 7, 8}[:6+r.IntN(3)]
 		remove := round%3 == 2
@@ -57,7 +69,7 @@ func TestEdit(t *testing.T) {
 					return nil
 				}
 				if i == 1 {
-					return tx.Edit(id, list, func(dst []byte, row *storage.Row) ([]byte, bool, error) {
+					return tx.Edit(id, spans, func(dst []byte, row *storage.Row) ([]byte, bool, error) {
 						return append(dst, data...), row.Num%5 != 0, nil
 					})
 				}

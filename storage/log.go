@@ -26,13 +26,22 @@ type change struct {
 	gone    []gone // ascending
 }
 
-// addSpan adds a number, not below the last one, to an ascending list.
+// addSpan adds a number to a list, which stays ascending when no number is below the last one.
 func addSpan(list []span, n Num) []span {
-	if k := len(list) - 1; k >= 0 && n <= list[k].last+1 {
+	if k := len(list) - 1; k >= 0 && n <= list[k].last+1 && n >= list[k].first {
 		list[k].last = max(list[k].last, n)
 		return list
 	}
 	return append(list, span{n, n})
+}
+
+// joinSpan adds a run that begins at or behind the last one's first number to an ascending list.
+func joinSpan(list []span, s span) []span {
+	if k := len(list) - 1; k >= 0 && s.first <= list[k].last+1 {
+		list[k].last = max(list[k].last, s.last)
+		return list
+	}
+	return append(list, s)
 }
 
 func addGone(list []gone, n Num, created uint64, note []byte) []gone {

@@ -24,8 +24,9 @@ const (
 // are relative to the page's, so that any row can be read alone.
 const pageCountAt = 1
 
-func newPage(o ObjectID, modseq uint64) []byte {
-	b := append(make([]byte, 0, 256), pageVersion, 0, 0)
+// newPage appends the record of a page without rows.
+func newPage(b []byte, o ObjectID, modseq uint64) []byte {
+	b = append(b, pageVersion, 0, 0)
 	b = binary.AppendUvarint(b, uint64(o))
 	return binary.AppendUvarint(b, modseq)
 }
@@ -143,15 +144,16 @@ func (p *page) find(n Num) int {
 // size is what the page costs in memory, about.
 func (p *page) size() int64 { return int64(len(p.raw)+2*len(p.offs)+4*len(p.wide)) + 160 }
 
-// rows decodes all rows of a page's record. Their Data are parts of value.
-func decodeRows(e entry, key, value []byte) ([]Row, error) {
+// decodeRows appends all rows of a page's record to rows. Their Data are parts of value.
+func decodeRows(rows []Row, e entry, key, value []byte) ([]Row, error) {
 	n, base, modseq, b, ok := pageHead(value)
 	if !ok || n != e.count {
 		return nil, fmt.Errorf("page %x: %w", key, Corrupt)
 	}
-	rows := make([]Row, n)
-	for i := range rows {
-		m := readRow(b, e.first, base, modseq, &rows[i])
+	at := len(rows)
+	rows = slices.Grow(rows, n)[:at+n]
+	for i := range n {
+		m := readRow(b, e.first, base, modseq, &rows[at+i])
 		if m == 0 {
 			return nil, fmt.Errorf("page %x, row %d: %w", key, i, Corrupt)
 		}
@@ -166,7 +168,7 @@ func encodeRows(first Num, rows []Row) []byte {
 		low = min(low, rows[i].Modseq)
 		size += len(rows[i].Data) + 10 // and what is longer makes it grow
 	}
-	b := slices.Grow(newPage(rows[0].Object, low), size)
+	b := newPage(make([]byte, 0, size), rows[0].Object, low)
 	for i := range rows {
 		b = appendRow(b, first, rows[0].Object, low, &rows[i])
 	}

@@ -17,7 +17,7 @@ type tree struct {
 	schema *Schema
 	supers []*wsuper
 	added  []Num  // rows of this transaction, ascending
-	edited []Num  // rows changed, in any order, more than once
+	edited []span // rows changed, in any order, more than once
 	gone   []gone // rows removed, in any order
 	rows   bool   // rows changed: the log gets an entry
 	// advanced says that the collection's modseq moved without them (see Tx.Advance).
@@ -94,12 +94,12 @@ func (t *tree) loadRows(r kv.Reader, p *wpage) error {
 	if err := t.loadRaw(r, p); err != nil {
 		return err
 	}
-	rows, err := decodeRows(p.entry, pageKey(t.c.Account, tagPage, t.c.ID, p.first), p.raw)
+	rows, err := decodeRows(nil, p.entry, pageKey(t.c.Account, tagPage, t.c.ID, p.first), p.raw)
 	if err != nil {
 		return err
 	}
 	if rows == nil {
-		rows = []Row{}
+		rows = []Row{} // decoded, and none there
 	}
 	p.rows, p.raw = rows, nil
 	return nil
@@ -155,7 +155,7 @@ func (t *tree) last(r kv.Reader, row *Row) (*wsuper, *wpage, error) {
 		s = &wsuper{entry: entry{first: row.Num}, loaded: true}
 		t.supers = append(t.supers, s)
 	}
-	p := &wpage{entry: entry{first: row.Num}, raw: newPage(row.Object, row.Modseq)}
+	p := &wpage{entry: entry{first: row.Num}, raw: newPage(make([]byte, 0, 256), row.Object, row.Modseq)}
 	s.pages = append(s.pages, p)
 	return s, p, nil
 }
@@ -201,7 +201,7 @@ func (t *tree) set(r kv.Reader, n Num, o ObjectID, data []byte, modseq uint64) (
 	t.touch(s, p, modseq)
 	t.charge(s, p, 0, t.tally(data), was)
 	if row.Created != modseq {
-		t.edited = append(t.edited, n)
+		t.edited = addSpan(t.edited, n)
 	}
 	return old, nil
 }
@@ -310,23 +310,33 @@ func (t *tree) log(now int64) *change {
 	if !slices.IsSortedFunc(t.gone, byNum) {
 		slices.SortFunc(t.gone, byNum)
 	}
-	nums := t.edited
-	if len(t.added) > 0 {
-		nums = append(slices.Clone(t.edited), t.added...)
+	spans := slices.Clone(t.edited)
+	for _, n := range t.added {
+		spans = addSpan(spans, n)
 	}
-	if !slices.IsSorted(nums) {
-		slices.Sort(nums)
+	byFirst := func(a, b span) int { return cmp.Compare(a.first, b.first) }
+	if !slices.IsSortedFunc(spans, byFirst) {
+		slices.SortFunc(spans, byFirst)
+	}
+	joined := spans[:0]
+	for _, s := range spans {
+		joined = joinSpan(joined, s)
 	}
 	c := &change{at: now}
 	g := 0
-	for _, n := range nums {
-		for g < len(t.gone) && t.gone[g].first < n {
-			g++
+	for _, s := range joined {
+		if g == len(t.gone) {
+			c.changed = append(c.changed, s)
+			continue
 		}
-		if g < len(t.gone) && t.gone[g].first == n {
-			continue // changed, then removed
+		for n := s.first; n <= s.last; n++ {
+			for g < len(t.gone) && t.gone[g].first < n {
+				g++
+			}
+			if g == len(t.gone) || t.gone[g].first != n { // else changed, then removed
+				c.changed = addSpan(c.changed, n)
+			}
 		}
-		c.changed = addSpan(c.changed, n)
 	}
 	for _, g := range t.gone {
 		c.gone = addGone(c.gone, g.first, g.created, g.note)
