@@ -341,3 +341,20 @@ func (a *Account) Sync(ctx context.Context, old *Snapshot) (now *Snapshot, ch *C
 	}
 	return now, ch, nil
 }
+
+// SyncTo returns the mailbox as it is now when that is as it was at modseq and nothing but messages' flags
+// changed since old; nil otherwise. It is Sync for a caller who made the changes and needs not be told.
+func (a *Account) SyncTo(ctx context.Context, old *Snapshot, modseq uint64) (now *Snapshot, err error) {
+	err = a.view(ctx, func(v *storage.View) error {
+		c, err := a.allow(v, old.ID, storage.Read)
+		if err != nil || c.Modseq != modseq || c.Meta != old.Meta || c.Next != storage.Num(old.UIDNext) {
+			return err
+		}
+		now, err = a.snapshot(v, old.ID)
+		return err
+	})
+	if err != nil || now == nil || now.Rights != old.Rights || now.Len() != old.Len() {
+		return nil, err
+	}
+	return now, nil
+}

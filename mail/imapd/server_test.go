@@ -50,7 +50,11 @@ func newRig(t testing.TB, change func(*rigConfig)) *rig {
 	if change != nil {
 		change(&cfg)
 	}
-	e, err := embedded.Open(t.TempDir(), embedded.Small(), slog.New(slog.DiscardHandler))
+	store := embedded.Small()
+	if _, ok := t.(*testing.B); ok {
+		store = embedded.DefaultConfig()
+	}
+	e, err := embedded.Open(t.TempDir(), store, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

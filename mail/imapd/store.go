@@ -115,14 +115,12 @@ func storable(flags []imap.Flag) error {
 // .SILENT, with their mod-sequences if the client wants those, and with flags only
 // where they are not what the client must think they are.
 func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) error {
-	before, pending := v.cur, len(v.changed)
-	if err := v.sync(false); err != nil {
+	before := v.cur
+	if known, err := v.knows(a, res); known || err != nil {
 		return err
 	}
-	all := v.box.Rights.Has(storage.Write | storage.Seen | storage.Delete)
-	if a.silent && all && res.Alone && pending == 0 && v.box.Modseq == res.Modseq && !v.c.has(condstoreOn) {
-		v.changed = nil // the client knows it all
-		return nil
+	if err := v.sync(false); err != nil {
+		return err
 	}
 	if err := v.need(); err != nil {
 		return err
@@ -153,6 +151,25 @@ func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) erro
 		}
 	}
 	return nil
+}
+
+// knows tells whether the client knows all that a STORE did, and that nothing else happened; the view is
+// up to date then.
+func (v *view) knows(a *storeArgs, res *mail.FlagResult) (bool, error) {
+	all := v.box.Rights.Has(storage.Write | storage.Seen | storage.Delete)
+	if !a.silent || !all || !res.Alone || res.Modseq == 0 || len(res.Modified) > 0 || len(v.changed) > 0 ||
+		len(v.contexts) > 0 || v.cur == nil || v.c.has(condstoreOn) {
+		return false, nil
+	}
+	now, err := v.account.SyncTo(v.c.Context(), v.cur, res.Modseq)
+	if err != nil {
+		return false, v.lost(err)
+	}
+	if now == nil {
+		return false, nil
+	}
+	v.cur, v.box = now, now.Mailbox
+	return true, nil
 }
 
 // earlier is what the client makes of the flags that it knows and its STORE, message by message.
