@@ -116,10 +116,21 @@ func storable(flags []imap.Flag) error {
 // where they are not what the client must think they are.
 func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) error {
 	before := v.cur
-	if known, err := v.knows(a, res); known || err != nil {
+	all := v.box.Rights.Has(storage.Write | storage.Seen | storage.Delete)
+	quiet := a.silent && all && len(res.Modified) == 0 && len(v.changed) == 0 && !v.c.has(condstoreOn)
+	alone, err := v.advance(res)
+	if err != nil || alone && quiet { // the client knows it all
 		return err
 	}
-	if err := v.sync(false); err != nil {
+	if alone {
+		var own []imap.UID
+		for _, r := range res.Changed {
+			for uid := r.Start; uid <= r.Stop; uid++ {
+				own = append(own, uid)
+			}
+		}
+		v.changed = merge(v.changed, own)
+	} else if err := v.sync(false); err != nil {
 		return err
 	}
 	if err := v.need(); err != nil {
@@ -153,12 +164,9 @@ func (v *view) stored(uids imap.UIDSet, a *storeArgs, res *mail.FlagResult) erro
 	return nil
 }
 
-// knows tells whether the client knows all that a STORE did, and that nothing else happened; the view is
-// up to date then.
-func (v *view) knows(a *storeArgs, res *mail.FlagResult) (bool, error) {
-	all := v.box.Rights.Has(storage.Write | storage.Seen | storage.Delete)
-	if !a.silent || !all || !res.Alone || res.Modseq == 0 || len(res.Modified) > 0 || len(v.changed) > 0 ||
-		len(v.contexts) > 0 || v.cur == nil || v.c.has(condstoreOn) {
+// advance brings the view up to the STORE that did res, and tells whether nothing else happened.
+func (v *view) advance(res *mail.FlagResult) (bool, error) {
+	if !res.Alone || res.Modseq == 0 || len(v.contexts) > 0 || v.cur == nil {
 		return false, nil
 	}
 	now, err := v.account.SyncTo(v.c.Context(), v.cur, res.Modseq)
@@ -168,7 +176,7 @@ func (v *view) knows(a *storeArgs, res *mail.FlagResult) (bool, error) {
 	if now == nil {
 		return false, nil
 	}
-	v.cur, v.box = now, now.Mailbox
+	v.cur, v.box, v.goneSeq = now, now.Mailbox, nil
 	return true, nil
 }
 
