@@ -370,6 +370,10 @@ func (c *session) fetch(r *wire.Reader) error {
 	if limited != "" {
 		spans = descending(spans)
 	}
+	gone := 0
+	if err == nil && missing && limited == "" && args.uidAlone() {
+		gone, err = f.gone(set)
+	}
 	if err == nil {
 		err = f.run(spans)
 	}
@@ -382,7 +386,7 @@ func (c *session) fetch(r *wire.Reader) error {
 	switch {
 	case f.unknown:
 		return no("UNKNOWN-CTE", "A transfer encoding is not known")
-	case missing && len(spans) == 0:
+	case missing && len(spans) == 0 && gone == 0:
 		return errIssued()
 	case missing:
 		return c.finish("EXPUNGEISSUED", limited)
@@ -399,6 +403,31 @@ func (f *fetch) run(spans []span) error {
 		return f.flagRows(spans)
 	}
 	return f.rows(spans)
+}
+
+// uidAlone tells that nothing but UIDs is asked for, of all messages.
+func (a *fetchArgs) uidAlone() bool {
+	return a.uid && len(a.items) == 1 && !a.changed && a.window == nil
+}
+
+// gone tells the UIDs of those in a set that went and whose EXPUNGE was not told: the view knows them still
+// (RFC 2180 §4.1.1). It returns their number.
+func (f *fetch) gone(set numSet) (n int, err error) {
+	v := f.v
+	numbers := set.set.Resolve(uint32(v.count()))
+	for i, seq := range v.goneSeq {
+		if !numbers.Has(seq) {
+			continue
+		}
+		n++
+		f.open(seq)
+		f.buf = append(f.buf, "UID "...)
+		f.buf = wire.AppendUint(f.buf, uint64(v.gone[i]))
+		if err := f.close(); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // narrow leaves of spans what changed after since, when the log tells it cheaply.

@@ -147,4 +147,4 @@ func (v *view) numbers(set imap.UIDSet, uid bool) wire.Set {
 }
 
 // errIssued is the answer to numbers of messages that are gone (RFC 5530 §3).
-func errIssued() error { return no("EXPUNGEISSUED", "Some of the messages are gone") }
+func errIssued() error { return no("EXPUNGEISSUED", "Some of the messages no longer exist") }

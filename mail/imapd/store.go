@@ -95,8 +95,8 @@ func (c *session) store(r *wire.Reader) error {
 	if missing && code == "" {
 		code = "EXPUNGEISSUED"
 	}
-	if missing {
-		return no(c.oneCode(code, limited), "Some of the messages are gone") // RFC 2180 §4.2.2, RFC 7162 §3.1.3
+	if missing && (len(res.Modified) > 0 || len(uids) == 0 && !a.silent) { // RFC 2180 §4.2, RFC 7162 §3.1.3
+		return no(c.oneCode(code, limited), "Some of the messages no longer exist")
 	}
 	return c.finish(code, limited)
 }
