@@ -124,6 +124,7 @@ func runServer(ctx context.Context, cfg configs.Config, log *slog.Logger, ready 
 	if ready != nil {
 		err = ready(s)
 	}
+	go giveBack(ctx)
 	if err == nil {
 		select {
 		case <-ctx.Done():

@@ -37,9 +37,9 @@ func (l location) encode() []byte {
 }
 
 func parseLocation(p []byte) (l location, err error) {
-	bad := fmt.Errorf("index entry %x: %w", p, blob.Corrupt)
+	bad := func() error { return fmt.Errorf("index entry %x: %w", p, blob.Corrupt) }
 	if len(p) == 0 || p[0] != inJournal && p[0] != inFile {
-		return l, bad
+		return l, bad()
 	}
 	var v [3]uint64
 	rest, n := p[1:], 3
@@ -49,12 +49,12 @@ func parseLocation(p []byte) (l location, err error) {
 	for i := range n {
 		used := 0
 		if v[i], used = binary.Uvarint(rest); used <= 0 {
-			return l, bad
+			return l, bad()
 		}
 		rest = rest[used:]
 	}
 	if len(rest) > 0 || v[0] > 1<<62 || v[1] >= 1<<32 || v[2] >= 1<<32 {
-		return l, bad
+		return l, bad()
 	}
 	l.size, l.at = int64(v[0]), journal.Position{Segment: uint32(v[1]), Offset: uint32(v[2])}
 	return l, nil
