@@ -70,7 +70,7 @@ var accessControl = Module{
 	Reports: []Report{
 		{Name: elem.N("D:acl-principal-prop-set"), On: Everything, Run: aclPrincipals},
 		{Name: elem.N("D:principal-match"), On: Everything, Run: principalMatch},
-		{Name: elem.N("D:principal-property-search"), On: Root | Place | Principal | Home, Run: principalSearch},
+		{Name: elem.N("D:principal-property-search"), On: Everything, Run: principalSearch},
 		{Name: elem.N("D:principal-search-property-set"), On: Root | Place | Principal | Home, Run: searchProperties},
 	},
 }
@@ -219,11 +219,17 @@ func getInherited(_ *Ask, r *Resource, w *elem.Writer) error {
 
 // aclPrincipals is RFC 3744 §9.2: properties of those who have something granted.
 func aclPrincipals(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
+	if err := rq.flat(); err != nil {
+		return err
+	}
 	l, err := rq.ReadListing(w, r, func(elem.Start) error { return nil })
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	if l.want.mode == wantNames && len(l.want.names) == 0 {
+		return Fail(http.StatusBadRequest, "a prop is needed") // RFC 3744 §9.2
+	}
 	var who []*account.Account
 	err = rq.view(rq.Target.account(rq), func(v *storage.View) error {
 		res, err := rq.locate(v, rq.Target)

@@ -63,6 +63,7 @@ type searchTerm struct {
 	names []xml.Name // nil: all that can be searched
 	text  string
 	start bool // it begins a word
+	equal bool // it is all
 }
 
 // maxFound bounds an answer about people.
@@ -91,6 +92,9 @@ func (t *searchTerm) match(a *account.Account) bool {
 	text := strings.ToLower(t.text)
 	in := func(s string) bool {
 		s = strings.ToLower(s)
+		if t.equal {
+			return s == text
+		}
 		if !t.start {
 			return strings.Contains(s, text)
 		}
@@ -156,27 +160,38 @@ func (rq *Request) principalResponse(l *Listing, a *account.Account) error {
 	})
 }
 
-// principalSearch is RFC 3744 §9.4.
+// flat refuses a Depth other than 0 for the reports that RFC 3744 §9 defines for that alone.
+func (rq *Request) flat() error {
+	if rq.Depth != NoDepth && rq.Depth != Depth0 {
+		return Fail(http.StatusBadRequest, "this report takes Depth 0")
+	}
+	return nil
+}
+
+// kinds are what Apple's clients narrow a principal-property-search to with the attribute type.
+var kinds = map[string][]account.Sort{
+	"INDIVIDUAL": {account.Person}, "GROUP": {account.Group}, "RESOURCE": {account.Resource}, "ROOM": {account.Resource},
+}
+
+// principalSearch is RFC 3744 §9.4, and what Apple added: attributes test and type, a match-type, a limit.
 func principalSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root elem.Start) error {
-	s := search{any: root.Attr("test") == "anyof"}
-	l, err := rq.ReadListing(w, r, func(e elem.Start) error {
-		if e.Name != elem.N("D:property-search") {
-			return nil
+	if err := rq.flat(); err != nil {
+		return err
+	}
+	s := search{any: root.Attr("test") == "anyof", sorts: kinds[root.Attr("type")]}
+	all := rq.Target.Tree == nil || len(rq.Target.Rest) == 0
+	l, err := rq.ReadListing(w, r, func(e elem.Start) (err error) {
+		switch e.Name {
+		case elem.N("D:property-search"):
+			var t searchTerm
+			t, err = readSearch(r)
+			s.terms = append(s.terms, t)
+		case elem.N("D:limit"):
+			s.limit = readMost(r)
+		case elem.N("D:apply-to-principal-collection-set"):
+			all = true
 		}
-		t := searchTerm{names: []xml.Name{}}
-		for c := range r.Children() {
-			switch c.Name {
-			case elem.N("D:prop"):
-				for p := range r.Children() {
-					t.names = append(t.names, p.Name)
-				}
-			case elem.N("D:match"):
-				t.start = c.Attr("match-type") == "starts-with"
-				t.text = strings.TrimSpace(r.Text())
-			}
-		}
-		s.terms = append(s.terms, t)
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -185,7 +200,52 @@ func principalSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root el
 	if len(s.terms) == 0 {
 		return Fail(http.StatusBadRequest, "nothing to search for")
 	}
+	if !all {
+		return l.Finish() // it looks at the members of the resource, and none is a principal
+	}
 	return rq.found(l, &s)
+}
+
+// readSearch reads DAV:property-search, which is open.
+func readSearch(r *elem.Reader) (searchTerm, error) {
+	t := searchTerm{names: []xml.Name{}}
+	for c := range r.Children() {
+		switch c.Name {
+		case elem.N("D:prop"):
+			for p := range r.Children() {
+				t.names = append(t.names, p.Name)
+			}
+		case elem.N("D:match"):
+			switch kind := c.Attr("match-type"); kind {
+			case "", "contains":
+			case "starts-with":
+				t.start = true
+			case "equals":
+				t.equal = true
+			default:
+				return t, Fail(http.StatusBadRequest, "match-type %.20q", kind)
+			}
+			if c := c.Attr("caseless"); c != "" && c != "yes" && c != "no" {
+				return t, Fail(http.StatusBadRequest, "caseless %.20q", c)
+			}
+			t.text = strings.TrimSpace(r.Text())
+		}
+	}
+	return t, r.Err()
+}
+
+// readMost reads the nresults of a limit, which is open; 0 when there is none.
+func readMost(r *elem.Reader) (limit int) {
+	for c := range r.Children() {
+		if c.Is("CS:nresults") || c.Is("D:nresults") {
+			for _, d := range strings.TrimSpace(r.Text()) {
+				if d >= '0' && d <= '9' && limit < maxFound {
+					limit = limit*10 + int(d-'0')
+				}
+			}
+		}
+	}
+	return limit
 }
 
 // contexts are what Apple's search is for; attendees are all.
@@ -201,15 +261,7 @@ func tokenSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root elem.S
 		case elem.N("CS:search-token"):
 			s.terms = append(s.terms, searchTerm{text: strings.TrimSpace(r.Text()), start: true})
 		case elem.N("CS:limit"):
-			for c := range r.Children() {
-				if c.Is("CS:nresults") || c.Is("D:nresults") {
-					for _, d := range strings.TrimSpace(r.Text()) {
-						if d >= '0' && d <= '9' && s.limit < maxFound {
-							s.limit = s.limit*10 + int(d-'0')
-						}
-					}
-				}
-			}
+			s.limit = readMost(r)
 		}
 		return nil
 	})
@@ -226,6 +278,9 @@ func tokenSearch(rq *Request, w http.ResponseWriter, r *elem.Reader, root elem.S
 // principalMatch is RFC 3744 §9.3: the principals that are the actor, itself and its groups, or the resources of
 // which the actor is the owner.
 func principalMatch(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
+	if err := rq.flat(); err != nil {
+		return err
+	}
 	var by xml.Name
 	l, err := rq.ReadListing(w, r, func(s elem.Start) error {
 		if s.Is("D:principal-property") {
@@ -260,7 +315,7 @@ func principalMatch(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.S
 // groups are those that an account is a member of.
 func (rq *Request) groups(a *account.Account) (list []*account.Account) {
 	for _, m := range rq.Server.people.Memberships(a.ID) {
-		if g, err := rq.Server.people.Get(rq.Context(), m.Group); err == nil {
+		if g, err := rq.Server.people.Get(rq.Context(), m.Group); err == nil && g.Sort != account.Service {
 			list = append(list, g)
 		}
 	}
@@ -269,6 +324,9 @@ func (rq *Request) groups(a *account.Account) (list []*account.Account) {
 
 // searchProperties is RFC 3744 §9.5.
 func searchProperties(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) error {
+	if err := rq.flat(); err != nil {
+		return err
+	}
 	if err := r.End(); err != nil {
 		return err
 	}

@@ -134,11 +134,17 @@ func (rq *Request) listing(w http.ResponseWriter, want *wanted, report bool) *Li
 // ReadListing reads the DAV:prop, allprop or propname of a report and begins its answer. other is
 // called with each further child.
 func (rq *Request) ReadListing(w http.ResponseWriter, r *elem.Reader, other func(s elem.Start) error) (*Listing, error) {
-	want := &wanted{}
+	want, found := &wanted{}, false
 	for s := range r.Children() {
 		ok, err := rq.readWanted(r, s, want)
-		if err == nil && !ok {
+		switch {
+		case err != nil:
+		case !ok:
 			err = other(s)
+		case found && s.Name != elem.N("D:include"):
+			err = Fail(http.StatusBadRequest, "one of prop, allprop, propname is needed")
+		default:
+			found = true
 		}
 		if err != nil {
 			return nil, err

@@ -81,6 +81,9 @@ func (rq *Request) wrap(err error) error {
 	if t.Tree == nil || t.Tree.Wrap == nil || err == nil {
 		return err
 	}
+	if done := (*Error)(nil); errors.As(err, &done) {
+		return err // COPY and MOVE have wrapped it with the hrefs of the destination
+	}
 	return t.Tree.Wrap(err, func(name string) string { return t.path(max(len(t.raw)-1, 0), true) + Escape(name) })
 }
 

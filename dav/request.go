@@ -92,6 +92,9 @@ func (rq *Request) headers() (err error) {
 		}
 		rq.Prefer.Minimal = true
 	}
+	if rq.Depth == Depth0 {
+		rq.Prefer.NoRoot = false // RFC 8144 §3: it goes with Depth 1 and infinity alone
+	}
 	rq.Target, err = rq.target(rq.URL.EscapedPath())
 	return err
 }

@@ -115,6 +115,24 @@ func (f *Filter) Validate() error {
 // VAVAILABILITY.
 var ranged = []string{"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VALARM", "VAVAILABILITY"}
 
+// homes are the components that may hold one (RFC 5545 §3.6, RFC 7953 §3.1); components that are not here
+// may be anywhere.
+var homes = map[string][]string{
+	"VCALENDAR": {},
+	"VEVENT":    {"VCALENDAR"}, "VTODO": {"VCALENDAR"}, "VJOURNAL": {"VCALENDAR"}, "VFREEBUSY": {"VCALENDAR"},
+	"VTIMEZONE": {"VCALENDAR"}, "VAVAILABILITY": {"VCALENDAR"},
+	"VALARM":   {"VEVENT", "VTODO"},
+	"STANDARD": {"VTIMEZONE"}, "DAYLIGHT": {"VTIMEZONE"}, "AVAILABLE": {"VAVAILABILITY"},
+}
+
+// misplaced tells that a component never holds another, by what is known of both: RFC 4791 §7.8 calls a
+// filter that looks for it anyway not valid.
+func misplaced(in, name string) bool {
+	known, ok := homes[name]
+	_, parent := homes[in]
+	return ok && parent && !slices.Contains(known, in)
+}
+
 func (f *CompFilter) validate(depth int, parts *int) error {
 	if *parts += 1 + len(f.Props); depth > maxFilterDepth || *parts > maxFilterParts {
 		return &ics.Error{Condition: ics.SupportedFilter, Text: "the filter is too large"}
@@ -137,6 +155,9 @@ func (f *CompFilter) validate(depth int, parts *int) error {
 	for i := range f.Comps {
 		if err := f.Comps[i].validate(depth+1, parts); err != nil {
 			return err
+		}
+		if misplaced(f.Name, f.Comps[i].Name) {
+			return &ics.Error{Condition: ics.ValidFilter, Text: f.Comps[i].Name + " in " + f.Name}
 		}
 	}
 	return nil

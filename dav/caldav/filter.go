@@ -54,7 +54,7 @@ func readCompFilter(r *elem.Reader, start elem.Start) (c query.CompFilter, err e
 			inner, err = readCompFilter(r, s)
 			c.Comps = append(c.Comps, inner)
 		default:
-			err = &ics.Error{Condition: ics.SupportedFilter, Text: s.Name.Local + " in comp-filter"}
+			err = notValid(s.Name.Local + " in comp-filter")
 		}
 		if err != nil {
 			return c, err
@@ -82,11 +82,13 @@ func readPropFilter(r *elem.Reader, start elem.Start) (p query.PropFilter, err e
 					q.IsNotDefined = true
 				case c.Is("C:text-match"):
 					q.Text = readTextMatch(r, c)
+				default:
+					return p, notValid(c.Name.Local + " in param-filter")
 				}
 			}
 			p.Params = append(p.Params, q)
 		default:
-			err = &ics.Error{Condition: ics.SupportedFilter, Text: s.Name.Local + " in prop-filter"}
+			err = notValid(s.Name.Local + " in prop-filter")
 		}
 		if err != nil {
 			return p, err

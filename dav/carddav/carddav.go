@@ -169,11 +169,8 @@ func wrap(err error, href func(name string) string) error {
 		return err
 	}
 	out := refuse(e.Condition, err)
-	if e.Condition == card.NoUIDConflict {
-		out.Status = http.StatusConflict
-		if e.Other != "" {
-			out.Href = href(e.Other)
-		}
+	if e.Condition == card.NoUIDConflict && e.Other != "" {
+		out.Href = href(e.Other)
 	}
 	return out
 }
