@@ -76,6 +76,7 @@ func (c *session) append(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	c.ownMessages(dst.Owner(), to.ID, res.UIDs)
 	return c.done(c.appendUID(res))
 }
 

@@ -68,6 +68,7 @@ func (c *session) copy(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	c.ownMessages(dst.Owner(), to.ID, res.To)
 	return c.done(c.copyUID(&res))
 }
 
@@ -103,6 +104,11 @@ func (c *session) expunge() error {
 func (c *session) expunged(some bool, limited string) error {
 	if err := c.news(); err != nil {
 		return err
+	}
+	if some && c.selectedEvents() == 0 { // what the client did itself it is told
+		if err := c.view.update(true); err != nil {
+			return err
+		}
 	}
 	code := ""
 	if some && c.has(qresyncOn) {

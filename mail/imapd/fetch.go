@@ -159,7 +159,7 @@ func (f *fetch) appendFlags(uid imap.UID, flags mail.Flags) {
 // the mod-sequence alone.
 func (f *fetch) flagsChanged(pos int, m mail.Message, flags bool) error {
 	f.open(f.v.seq(pos, m.UID))
-	if !f.c.has(uidOnlyOn) && (f.c.uid || f.c.has(qresyncOn|rev2On)) { // RFC 7162 §3.2.10, RFC 9051 §7.5.2
+	if !f.c.has(uidOnlyOn) && (f.c.uid || f.c.notify != nil || f.c.has(qresyncOn|rev2On)) { // RFC 7162 §3.2.10, RFC 9051 §7.5.2, RFC 5465 §5.1
 		f.buf = append(f.buf, "UID "...)
 		f.buf = wire.AppendUint(f.buf, uint64(m.UID))
 		f.buf = append(f.buf, ' ')

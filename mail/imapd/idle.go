@@ -42,7 +42,7 @@ func (c *session) idle() error {
 		c.pending = append([]byte(nil), line...)
 	}
 	if c.view != nil {
-		if err := c.view.update(true); err != nil {
+		if err := c.tellSelected(true); err != nil {
 			return err
 		}
 	}
@@ -55,7 +55,7 @@ func (c *session) idleNews(wake <-chan struct{}) error {
 	quiet := false // nothing happened for a while: the view rests
 	for {
 		if c.view != nil && !quiet {
-			if err := c.view.update(true); err != nil {
+			if err := c.tellSelected(true); err != nil { // RFC 5465 §4: what NOTIFY asked for
 				return err
 			}
 			c.noteMetadata(true)

@@ -49,6 +49,7 @@ func (c *session) create(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	c.ownNames(c.canonical(name))
 	if given := strings.TrimSuffix(r.Given(), "/"); c.has(rev2On) && given != c.canonical(name) {
 		if err := c.tellName(name, given); err != nil {
 			return err
@@ -80,6 +81,7 @@ func (c *session) delete(r *wire.Reader) error {
 	if err := account.Delete(c.Context(), local); err != nil {
 		return err
 	}
+	c.ownNames(c.canonical(name))
 	if c.view != nil && m != nil && c.view.box.Owner == m.Owner && c.view.box.ID == m.ID {
 		c.deselect()
 		if c.has(qresyncOn) || c.has(rev2On) {
@@ -106,6 +108,7 @@ func (c *session) rename(r *wire.Reader) error {
 	if err := account.Rename(c.Context(), source, target); err != nil {
 		return err
 	}
+	c.ownNames(c.canonical(from), c.canonical(to))
 	return c.done("")
 }
 
@@ -127,5 +130,6 @@ func (c *session) subscription(r *wire.Reader, change func(*mail.Account, contex
 	if err := change(c.own, c.Context(), c.canonical(name)); err != nil {
 		return err
 	}
+	c.ownNames(c.canonical(name))
 	return c.done("")
 }

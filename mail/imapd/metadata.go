@@ -260,6 +260,7 @@ func (c *session) setMetadata(r *wire.Reader) error {
 		return err
 	}
 	c.ownMetadata(a, id, changes)
+	c.notify.ownEntries(a.Owner(), id, changes)
 	return c.done("")
 }
 
@@ -340,6 +341,14 @@ func (c *session) ownMetadata(a *mail.Account, id mail.ID, changes []mail.Metada
 		if known = s.box; a.Owner() != s.owner || id != s.id {
 			return
 		}
+	}
+	noteEntries(known, changes)
+}
+
+// noteEntries takes up changes of entries where these are known.
+func noteEntries(known map[string]uint64, changes []mail.Metadata) {
+	if known == nil {
+		return
 	}
 	for _, m := range changes {
 		if known[m.Name] = hash(m.Value); m.Value == nil {

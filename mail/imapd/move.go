@@ -35,6 +35,7 @@ func (c *session) move(r *wire.Reader) error {
 		res, err = v.account.Move(ctx, v.box.ID, v.uids(spans), dst, to.ID)
 		return err
 	})
+	c.ownMessages(dst.Owner(), to.ID, res.To)
 	if code := c.copyUID(&res); code != "" {
 		c.untagged("OK [%s] Moved", code)
 	}

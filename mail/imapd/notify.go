@@ -14,8 +14,9 @@ import (
 // notify is RFC 5465: what happens in mailboxes that are not selected, and in the selected
 // one without IDLE. notifynews.go tells it.
 //
-// Between two commands a session that has asked for news waits for them as well as for the next command.
-// What happens in the selected mailbox is told after each command as ever, whatever was asked for.
+// Between two commands a session that has asked for news waits for them as well as for the next command. Once
+// NOTIFY was used nothing is told unasked that was not asked for, of the selected mailbox neither (§3.1). What the
+// session itself did to other mailboxes is no news to it (§5; notifyown.go).
 var notify = extension{
 	name: "NOTIFY", rfc: "RFC 5465", what: "News of all mailboxes as they happen",
 	commands: []command{{"NOTIFY", loggedIn, breaks, (*session).notifyCommand}},
@@ -68,7 +69,11 @@ func (c *session) notifyCommand(r *wire.Reader) error {
 		if err := r.End(); err != nil {
 			return err
 		}
+		if err := c.catchUp(); err != nil {
+			return err
+		}
 		c.stopNotify()
+		c.asked = true
 		return c.done("")
 	case "SET":
 	default:
@@ -95,6 +100,9 @@ func (c *session) notifyCommand(r *wire.Reader) error {
 			names[i] = eventNames[i].name
 		}
 		return no("BADEVENT ("+strings.Join(names, " ")+")", "Not all of these events can be told")
+	}
+	if err := c.catchUp(); err != nil {
+		return err
 	}
 	if err := c.startNotify(p.groups, status); err != nil {
 		return err
@@ -193,9 +201,7 @@ func (g *eventGroup) ofSelected() bool { return strings.HasPrefix(g.filter, "SEL
 // has tells whether a mailbox that is not selected belongs to a group.
 func (g *eventGroup) has(name string, own bool, subscribed map[string]bool) bool {
 	switch g.filter {
-	case "INBOXES":
-		return name == mail.Inbox
-	case "PERSONAL":
+	case "INBOXES", "PERSONAL": // a user's rules may deliver into any mailbox (§6.3)
 		return own
 	case "SUBSCRIBED":
 		return subscribed[name]
@@ -230,7 +236,7 @@ type notifying struct {
 // knownBox is a mailbox as it was told.
 type knownBox struct {
 	name    string
-	events  events // of the first group that has it
+	events  events // of the groups that have it
 	uidNext imap.UID
 	exists  int
 	modseq  uint64
@@ -241,9 +247,16 @@ type knownBox struct {
 // maxKnown bounds the mailboxes that a session is told of.
 const maxKnown = 20000
 
-// startNotify puts new groups in the place of those before.
+// catchUp tells all that happened in the selected mailbox, as NOTIFY does before it changes what is told (§3.1).
+func (c *session) catchUp() error {
+	if c.view == nil || c.selectedEvents() == 0 {
+		return nil
+	}
+	return c.view.update(true)
+}
+
+// startNotify puts new groups in the place of those before, which stay where it fails.
 func (c *session) startNotify(groups []eventGroup, status bool) error {
-	c.stopNotify()
 	n := &notifying{groups: groups, more: map[storage.AccountID]*storage.Watch{}}
 	for i := range groups {
 		g := &groups[i]
@@ -256,22 +269,35 @@ func (c *session) startNotify(groups []eventGroup, status bool) error {
 	}
 	store := c.server.store.Storage()
 	n.watch = store.Watch(c.user.ID, 0)
-	c.notify = n
-	known, err := n.look(c)
-	if err != nil {
-		c.stopNotify()
-		return err
-	}
-	n.known = known
-	if n.events&serverMetadataChange != 0 {
+	known, boxes, err := n.look(c)
+	if err == nil && n.events&serverMetadataChange != 0 {
 		if n.serverAt, err = c.own.Meta(c.Context()); err == nil {
 			n.server = c.changedEntries(c.own, 0, "", nil, false)
 		}
 	}
-	if status && err == nil {
-		err = c.notifyStatus()
+	if err != nil {
+		n.close()
+		return err
 	}
-	return err
+	n.known = known
+	c.stopNotify()
+	c.notify, c.asked = n, true
+	c.tellNoAccess(boxes)
+	if status {
+		c.notifyStatus(boxes)
+	}
+	return nil
+}
+
+// tellNoAccess tells the mailboxes that were asked for and may be listed but not read (§3.1).
+func (c *session) tellNoAccess(boxes []mail.Mailbox) {
+	n := c.notify
+	for i := range boxes {
+		m := &boxes[i]
+		if m.Has() && !m.Rights.Has(storage.Read) && n.eventsOf(m.Name, m.Owner == c.user.ID) != 0 {
+			c.writeNotified(boxes, m.Name, "", `\NoAccess`)
+		}
+	}
 }
 
 // stopNotify forgets what was asked for.
@@ -280,23 +306,26 @@ func (c *session) stopNotify() {
 	if n == nil {
 		return
 	}
+	n.close()
+	c.notify = nil
+}
+
+func (n *notifying) close() {
 	n.watch.Close()
 	for _, w := range n.more {
 		w.Close()
 	}
-	c.notify = nil
 }
 
 // notifyStatus tells the STATUS of all mailboxes whose messages matter (RFC 5465 §3.1).
-func (c *session) notifyStatus() error {
-	boxes, err := c.notify.mailboxes(c)
+func (c *session) notifyStatus(boxes []mail.Mailbox) {
 	for i := range boxes {
 		m := &boxes[i]
-		if k := c.notify.known[boxKey{m.Owner, m.ID}]; k != nil && k.events&messageEvents != 0 && !c.isSelected(m) {
+		k := c.notify.known[boxKey{m.Owner, m.ID}]
+		if k != nil && k.events&messageEvents != 0 && m.Rights.Has(storage.Read) && !c.isSelected(m) {
 			c.writeStatus(m.Name, m, c.newsItems(k.events))
 		}
 	}
-	return err
 }
 
 // newsItems is what a STATUS about news has.

@@ -7,7 +7,6 @@ import (
 
 	"atrium/mail"
 	"atrium/mail/conn"
-	"atrium/mail/imapd/wire"
 	"atrium/storage"
 )
 
@@ -52,34 +51,57 @@ func (c *session) waitNotify(d time.Duration) error {
 	}
 }
 
-// selectedNews tells between two commands what happened in the selected mailbox, as far as that was
-// asked for (RFC 5465 §6.1, §6.2): with SELECTED-DELAYED nothing goes until a command allows it.
-func (c *session) selectedNews() error {
-	n := c.notify
-	if n == nil || c.view == nil || n.selected == nil || n.selected.events&messageEvents == 0 {
-		return nil
+// selectedEvents is what is to be told of the selected mailbox unasked: all, as long as NOTIFY was not used.
+func (c *session) selectedEvents() events {
+	switch n := c.notify; {
+	case !c.asked:
+		return messageEvents
+	case n == nil || n.selected == nil:
+		return 0
+	default:
+		return n.selected.events & messageEvents
 	}
-	expunge := n.selected.filter == "SELECTED"
-	if n.selected.events&flagChange != 0 {
-		return c.view.update(expunge)
-	}
-	if err := c.view.sync(expunge); err != nil {
-		return err
-	}
-	if expunge && len(c.view.gone) > 0 {
-		c.view.writeGone()
-	}
-	return c.view.tellContexts()
 }
 
-// newMessages tells what was asked for of the messages from position from on, which came just now.
-func (c *session) newMessages(from int) error {
-	n := c.notify
-	if n == nil || n.selected == nil || n.selected.fetch == nil {
+// tellSelected tells what happened in the selected mailbox, as far as that is wanted.
+func (c *session) tellSelected(expunge bool) error {
+	v := c.view
+	switch e := c.selectedEvents(); {
+	case e == 0:
+		return nil
+	case e&flagChange != 0:
+		return v.update(expunge)
+	}
+	if err := v.sync(expunge); err != nil {
+		return err
+	}
+	if expunge && len(v.gone) > 0 {
+		v.writeGone()
+	}
+	return v.tellContexts()
+}
+
+// selectedNews tells between two commands what happened in the selected mailbox (RFC 5465 §6.1): with
+// SELECTED-DELAYED nothing goes until a command allows it.
+func (c *session) selectedNews() error {
+	if c.notify == nil || c.view == nil || c.notify.selected == nil {
 		return nil
 	}
-	f := c.newFetch(n.selected.fetch)
-	err := f.run([]span{{from, c.view.cur.Len()}})
+	return c.tellSelected(c.notify.selected.filter == "SELECTED")
+}
+
+// newMessages tells what was asked for of the messages from position from on, which came just now and not
+// from this session (RFC 5465 §5.2).
+func (c *session) newMessages(from int) error {
+	v := c.view
+	mine := v.mine
+	v.mine = nil
+	if c.notify == nil || c.notify.selected == nil || c.notify.selected.fetch == nil {
+		return nil
+	}
+	spans := v.only([]span{{from, v.cur.Len()}}, func(m mail.Message) bool { return !mine.Contains(m.UID) })
+	f := c.newFetch(c.notify.selected.fetch)
+	err := f.run(spans)
 	return errors.Join(err, f.end())
 }
 
@@ -114,21 +136,20 @@ func (n *notifying) mailboxes(c *session) ([]mail.Mailbox, error) {
 	return append(boxes, shared...), err
 }
 
-// look returns the mailboxes that matter as they are now, and takes up the subscriptions.
-func (n *notifying) look(c *session) (map[boxKey]*knownBox, error) {
-	boxes, err := n.mailboxes(c)
-	if err != nil {
-		return nil, err
+// look returns the mailboxes that matter as they are now, and all that there are. It takes up the subscriptions.
+func (n *notifying) look(c *session) (known map[boxKey]*knownBox, boxes []mail.Mailbox, err error) {
+	if boxes, err = n.mailboxes(c); err != nil {
+		return nil, nil, err
 	}
 	subs, err := c.own.Subscriptions(c.Context())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	n.subscribed = make(map[string]bool, len(subs))
 	for _, s := range subs {
 		n.subscribed[s] = true
 	}
-	known := make(map[boxKey]*knownBox, len(boxes))
+	known = make(map[boxKey]*knownBox, len(boxes))
 	for i := range boxes {
 		m := &boxes[i]
 		e := n.eventsOf(m.Name, m.Owner == c.user.ID)
@@ -136,7 +157,7 @@ func (n *notifying) look(c *session) (map[boxKey]*knownBox, error) {
 			continue
 		}
 		if len(known) >= maxKnown || len(subs) > maxKnown {
-			return nil, errOverflow
+			return nil, nil, errOverflow
 		}
 		k := &knownBox{name: m.Name, events: e, uidNext: m.UIDNext, exists: m.Exists, modseq: m.Modseq, meta: m.Meta}
 		key := boxKey{m.Owner, m.ID}
@@ -145,19 +166,23 @@ func (n *notifying) look(c *session) (map[boxKey]*knownBox, error) {
 		}
 		known[key] = k
 	}
-	return known, nil
+	return known, boxes, nil
 }
 
 var errOverflow = no("NOTIFICATIONOVERFLOW", "Too many mailboxes to tell of")
 
-// eventsOf is what is wanted of a mailbox: what the first group says that has it (RFC 5465 §6).
-func (n *notifying) eventsOf(name string, own bool) events {
+// eventsOf is what is wanted of a mailbox: what all groups together want that have it, nothing where one says
+// NONE (RFC 5465 §6, §8).
+func (n *notifying) eventsOf(name string, own bool) (e events) {
 	for i := range n.groups {
 		if g := &n.groups[i]; g.has(name, own, n.subscribed) {
-			return g.events
+			if g.events == 0 {
+				return 0
+			}
+			e |= g.events
 		}
 	}
-	return 0
+	return e
 }
 
 // entries are a mailbox's metadata, as known when they cannot have changed.
@@ -179,7 +204,7 @@ func (c *session) notifyNews() error {
 		return nil
 	}
 	before := n.subscribed
-	now, err := n.look(c)
+	now, boxes, err := n.look(c)
 	if errors.Is(err, errOverflow) {
 		c.untagged("OK [NOTIFICATIONOVERFLOW] Too many mailboxes to tell of")
 		c.stopNotify()
@@ -188,8 +213,8 @@ func (c *session) notifyNews() error {
 	if err != nil {
 		return err
 	}
-	c.tellNames(n, now)
-	c.tellSubscriptions(n, before)
+	c.tellNames(n, now, boxes)
+	c.tellSubscriptions(n, before, boxes)
 	var changed []*knownBox
 	keys := map[*knownBox]boxKey{}
 	for key, k := range now {
@@ -226,90 +251,6 @@ func compareStrings(a, b string) int {
 		return 1
 	}
 	return 0
-}
-
-// tellNames tells which mailboxes came, went or have another name (RFC 5465 §5.4).
-func (c *session) tellNames(n *notifying, now map[boxKey]*knownBox) {
-	if n.events&mailboxName == 0 {
-		return
-	}
-	type line struct{ name, old, attr string }
-	var lines []line
-	for key, k := range now {
-		old := n.known[key]
-		if k.events&mailboxName == 0 || old != nil && old.name == k.name {
-			continue
-		}
-		l := line{name: k.name}
-		if old != nil {
-			l.old = old.name
-		}
-		lines = append(lines, l)
-	}
-	for key, old := range n.known {
-		if old.events&mailboxName != 0 && now[key] == nil {
-			lines = append(lines, line{name: old.name, attr: `\NonExistent`})
-		}
-	}
-	slices.SortFunc(lines, func(a, b line) int { return compareStrings(a.name+"\x00"+b.attr, b.name+"\x00"+a.attr) })
-	for _, l := range lines {
-		b := append(c.AvailableBuffer(2048), "* LIST ("...)
-		b = append(b, l.attr...)
-		b = c.appendSubscribed(b, n, l.name, l.attr != "")
-		b = append(b, ") \"/\" "...)
-		b = wire.AppendMailbox(b, l.name, c.utf8Names())
-		if l.old != "" {
-			b = append(b, ` ("OLDNAME" (`...)
-			b = append(wire.AppendMailbox(b, l.old, c.utf8Names()), "))"...)
-		}
-		c.Write(append(b, '\r', '\n'))
-	}
-}
-
-func (c *session) appendSubscribed(b []byte, n *notifying, name string, after bool) []byte {
-	if !n.subscribed[name] {
-		return b
-	}
-	if after {
-		b = append(b, ' ')
-	}
-	return append(b, `\Subscribed`...)
-}
-
-// tellSubscriptions tells which names came onto the list and went from it (RFC 5465 §5.5).
-func (c *session) tellSubscriptions(n *notifying, before map[string]bool) {
-	if n.events&subscriptionChange == 0 {
-		return
-	}
-	var names []string
-	for name := range n.subscribed {
-		if !before[name] {
-			names = append(names, name)
-		}
-	}
-	for name := range before {
-		if !n.subscribed[name] {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		_, _, shared := cutShared(name)
-		e := n.eventsOf(name, !shared)
-		if before[name] && e == 0 { // it was there by being subscribed
-			n.subscribed[name] = true
-			e = n.eventsOf(name, !shared)
-			delete(n.subscribed, name)
-		}
-		if e&subscriptionChange == 0 {
-			continue
-		}
-		b := append(c.AvailableBuffer(2048), "* LIST ("...)
-		b = c.appendSubscribed(b, n, name, false)
-		b = append(b, ") \"/\" "...)
-		b = wire.AppendMailbox(b, name, c.utf8Names())
-		c.Write(append(b, '\r', '\n'))
-	}
 }
 
 // tellServer tells which of the account's own metadata changed (RFC 5465 §5.7).

@@ -69,6 +69,7 @@ func (c *session) replace(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	c.ownMessages(dst.Owner(), to.ID, res.UIDs)
 	if code := c.appendUID(res); code != "" {
 		c.untagged("OK [%s] Replaced", code)
 	}

@@ -170,5 +170,5 @@ func (c *session) news() error {
 	if c.view == nil || c.cmd == nil || c.cmd.numbers == silent {
 		return nil
 	}
-	return c.view.update(c.cmd.numbers == breaks)
+	return c.tellSelected(c.cmd.numbers == breaks)
 }

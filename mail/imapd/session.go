@@ -28,6 +28,7 @@ type session struct {
 	view    *view         // the selected mailbox
 	enabled enabledSet
 	notify  *notifying // news of all mailboxes (RFC 5465); nil: none
+	asked   bool       // NOTIFY was used: what it did not ask for is not told
 	meta    *metaState // metadata that were told of (RFC 5464)
 
 	tag     string   // of the command under way
@@ -67,6 +68,7 @@ func newSession(s *Server, nc *conn.Conn) *session {
 func (c *session) begun() {
 	cfg := &c.server.cfg
 	c.stopNotify()
+	c.asked = false
 	c.state, c.began, c.count, c.enabled, c.user, c.own, c.meta = greeted, time.Now(), 0, 0, nil, nil, nil
 	limits := wire.DefaultLimits()
 	limits.Line, limits.Literal, limits.Skip = 8192, 4096, 1<<20

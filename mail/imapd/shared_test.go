@@ -583,3 +583,32 @@ func BenchmarkListShared(b *testing.B) {
 		c.do(`LIST "" Shared/*`)
 	}
 }
+
+// A mailbox that may be listed but not read is told as such when it is asked for (RFC 5465 §3.1), and one whose
+// lookup is granted or taken back comes and goes (§5.4).
+func TestNotifyWithoutAccess(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	mailtest.Play(t, r.bare(), login(1, 2)+`
+		C: a CREATE team
+		S: a OK $...
+		C: b SETACL team user2 l
+		S: b OK $...
+		2C: a NOTIFY SET STATUS (subtree Shared (MessageNew MessageExpunge MailboxName))
+		2S: * LIST (\NoAccess \HasNoChildren) "/" Shared/user1/team
+		2S: a OK $...
+		C: c APPEND team {+}
+		L: Subject: one
+		C:
+		S: c OK $...
+		C: d CREATE open
+		S: d OK $...
+		C: e SETACL open user2 lr
+		S: e OK $...
+		2S: * LIST (\Noselect \NonExistent \HasChildren) "/" Shared/user1
+		2S: * LIST (\HasNoChildren) "/" Shared/user1/open
+		C: f DELETEACL open user2
+		S: f OK $...
+		2S: * LIST (\Noselect \NonExistent \HasChildren) "/" Shared/user1
+		2S: * LIST (\NonExistent) "/" Shared/user1/open`)
+}

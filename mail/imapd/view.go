@@ -31,6 +31,7 @@ type view struct {
 	batches  map[batchRequest]batchAsked // what UIDBATCHES asked for
 	contexts []*searchContext            // searches that are kept up to date (RFC 5267)
 	dirty    []imap.UID                  // ascending: came or changed, and the contexts were not asked
+	mine     imap.UIDSet                 // new, and by this session (RFC 5465 §5.2)
 	readOnly bool
 }
 
@@ -76,7 +77,7 @@ func (v *view) count() int { return v.box.Exists + len(v.gone) }
 
 // rest lets go of the snapshot, so that a waiting session does not keep memory.
 func (v *view) rest() {
-	if len(v.gone) == 0 && len(v.changed) == 0 && len(v.dirty) == 0 {
+	if len(v.gone) == 0 && len(v.changed) == 0 && len(v.dirty) == 0 && v.c.selectedEvents() != 0 {
 		v.cur, v.goneSeq, v.changed, v.gone = nil, nil, nil, nil
 	}
 }
