@@ -117,7 +117,8 @@ func (rq *Request) homeModseq(v *storage.View, t *Tree) (uint64, error) {
 type syncRequest struct {
 	since   token
 	initial bool
-	limit   int // 0: none
+	deep    bool // of a home: the members of its collections too
+	limit   int  // 0: none
 }
 
 // runSync answers sync-collection (RFC 6578 §3). Depth says nothing there,
@@ -143,9 +144,7 @@ func runSync(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.Start) e
 	switch level {
 	case "1":
 	case "infinite", "infinity":
-		if rq.Target.Tree != nil && len(rq.Target.Rest) == 0 {
-			return Refuse(http.StatusForbidden, "D:sync-traversal-supported")
-		}
+		sr.deep = true
 	default:
 		return Fail(http.StatusBadRequest, "sync-level is 1 or infinite")
 	}
@@ -233,6 +232,25 @@ type syncState struct {
 	next func() (Entry, bool) // a first sync reads on here, left times
 	stop func()
 	left int
+
+	below []syncBelow // collections of a home whose members come after all that
+	deep  bool        // as in the request
+}
+
+// syncBelow is what a sync of a home tells of the members of one of its collections.
+type syncBelow struct {
+	at      *Resource
+	table   *storage.Table // first sync: all in it
+	entries []Entry
+	gone    []string // paths
+}
+
+func (b *syncBelow) len() int {
+	n := len(b.entries) + len(b.gone)
+	if b.table != nil {
+		n += b.table.Len()
+	}
+	return n
 }
 
 func (rq *Request) beginSync(v *storage.View, sr *syncRequest, st *syncState) error {
@@ -243,7 +261,7 @@ func (rq *Request) beginSync(v *storage.View, sr *syncRequest, st *syncState) er
 	if err := r.need(storage.Read); err != nil {
 		return err
 	}
-	st.begun, st.self = true, r
+	st.begun, st.self, st.deep = true, r, sr.deep && r.Collection == nil
 	switch {
 	case r.Collection == nil:
 		return rq.syncHome(v, sr, st)
@@ -262,17 +280,23 @@ func (rq *Request) beginSync(v *storage.View, sr *syncRequest, st *syncState) er
 		return err
 	}
 	st.entries, st.cut = d.Changed, d.More
+	st.gone = departed(v, r, d.Gone)
+	st.token = token{collection: r.Collection.ID, modseq: d.Modseq}
+	return nil
+}
+
+// departed are the paths of members that went and did not come again.
+func departed(v *storage.View, r *Resource, names []string) (paths []string) {
 	told := map[string]bool{}
-	for _, name := range d.Gone {
-		// A name may have come again, or have gone more than once.
+	for _, name := range names {
+		// A name may have gone more than once.
 		if _, err := r.Tree.ByName(v, r.Collection.ID, name); err == nil || told[name] {
 			continue
 		}
 		told[name] = true
-		st.gone = append(st.gone, r.member(name))
+		paths = append(paths, r.member(name))
 	}
-	st.token = token{collection: r.Collection.ID, modseq: d.Modseq}
-	return nil
+	return paths
 }
 
 // syncAll begins a first sync, or goes on with one that a limit cut.
@@ -325,6 +349,17 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 			st.members = append(st.members, c)
 		}
 	}
+	if st.deep {
+		went := map[string]bool{}
+		for _, d := range gone {
+			if d.Modseq > since.modseq {
+				went[d.Name] = true
+			}
+		}
+		if err := rq.syncBelow(v, sr, st, went); err != nil {
+			return err
+		}
+	}
 	if err := rq.syncMounts(v, sr, st); err != nil {
 		return err
 	}
@@ -339,7 +374,11 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 			st.gone = append(st.gone, st.self.member(d.Name)+"/")
 		}
 	}
-	if sr.limit > 0 && len(st.members)+len(st.gone) > sr.limit {
+	n := len(st.members) + len(st.gone)
+	for i := range st.below {
+		n += st.below[i].len()
+	}
+	if sr.limit > 0 && n > sr.limit {
 		// A home's changes are not told in parts (RFC 6578 §3.7).
 		return Refuse(http.StatusInsufficientStorage, "D:number-of-matches-within-limits")
 	}
@@ -347,10 +386,69 @@ func (rq *Request) syncHome(v *storage.View, sr *syncRequest, st *syncState) err
 	return nil
 }
 
+// syncBelow finds what changed in the collections of a home that changed. What another shares is in the log of
+// its owner: it is refused by itself, and synchronized by itself (RFC 6578 §3.3).
+//
+// went are the names of collections that went since: where another has come under such a name, what was in the first
+// one is not known any more, and the client begins again.
+func (rq *Request) syncBelow(v *storage.View, sr *syncRequest, st *syncState, went map[string]bool) error {
+	for _, c := range st.members {
+		if !c.Rights.Has(storage.Read) {
+			continue
+		}
+		b, id, since := syncBelow{at: c}, c.Collection.ID, sr.since.modseq
+		whole := sr.initial || c.Collection.Created > since
+		if !sr.initial && went[c.Collection.Name] {
+			return rq.badToken()
+		}
+		if !whole {
+			d, err := c.Tree.Changes(v, id, since, 0)
+			if errors.Is(err, storage.Expired) {
+				return rq.badToken()
+			}
+			if err != nil {
+				return err
+			}
+			b.entries, b.gone = d.Changed, departed(v, c, d.Gone)
+			whole = len(went) > 0 && c.Collection.Meta > since // it may have had the name of one that went
+		}
+		if whole {
+			var err error
+			b.entries = nil
+			if b.table, err = v.Table(id); err != nil {
+				return err
+			}
+		}
+		st.below = append(st.below, b)
+	}
+	return nil
+}
+
 // fill writes responses until the buffer is full; more tells that some are left.
 func (st *syncState) fill(v *storage.View, l *Listing) (more bool, err error) {
+	for {
+		if more, err = st.fillOne(v, l); more || err != nil || len(st.below) == 0 {
+			return more, err
+		}
+		b := st.below[0]
+		st.below = st.below[1:]
+		st.self, st.entries, st.gone = b.at, b.entries, b.gone
+		if b.table != nil {
+			st.stop()
+			st.next, st.stop = iter.Pull(b.at.Tree.Entries(b.table))
+			st.left = b.table.Len()
+		}
+	}
+}
+
+func (st *syncState) fillOne(v *storage.View, l *Listing) (more bool, err error) {
 	for len(st.members) > 0 && !l.Full() {
-		if err := l.Resource(v, st.members[0]); err != nil {
+		if c := st.members[0]; st.deep && c.Mount {
+			l.Response(c.Path)
+			l.StatusLine(http.StatusForbidden)
+			l.Str("<D:error><D:sync-traversal-supported/></D:error>")
+			l.EndResponse()
+		} else if err := l.Resource(v, c); err != nil {
 			return false, err
 		}
 		st.members = st.members[1:]
