@@ -58,6 +58,9 @@ func newDecoded(r io.ReaderAt, from, to int64, enc Encoding) *decoded {
 	return d
 }
 
+// Readable tells whether the part's transfer encoding is known.
+func (p *Part) Readable() bool { return encodingOf(p.Encoding) != Unknown }
+
 // Reader returns the part's body, its transfer encoding undone; of an unknown encoding, as it is stored.
 func (p *Part) Reader(r io.ReaderAt) io.Reader {
 	enc := encodingOf(p.Encoding)

@@ -42,6 +42,13 @@ const (
 	inlineCap = 8 // no name of an inline element is longer
 )
 
+// HTMLText returns the text of HTML in UTF-8: without tags, its entities undone, in which runs of white
+// space are one blank.
+func HTMLText(src []byte) []byte {
+	var h htmlText
+	return h.flush(h.decode(nil, src))
+}
+
 func (h *htmlText) reset() { *h = htmlText{name: h.name[:0]} }
 
 // inline elements do not part words.

@@ -107,6 +107,15 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	return d.carryOut(ctx, &res)
 }
 
+// Apply turns what a run wanted for one recipient into a plan, as Filter does with the active script's.
+func (f *Filter) Apply(ctx context.Context, m *delivery.Message, to account.Recipient, env *sieve.Env, res *sieve.Result, plan *delivery.Plan) error {
+	d := &delivering{Filter: f, m: m, to: to, msg: sieve.NewMessage(m, m.Size()), env: env, plan: plan}
+	return d.carryOut(ctx, res)
+}
+
+// Host is what scripts of an account see outside of a message.
+func (f *Filter) Host(a storage.AccountID) sieve.Host { return &host{f, a} }
+
 // spam is in percent how sure checks and what the account taught are that a message is junk, -1 when
 // nothing looked.
 func spam(v *delivery.Verdict, o *delivery.Opinion) int {

@@ -311,7 +311,7 @@ func (d *delivering) notify(a sieve.Notify) {
 	if err != nil {
 		return // compiled and run, so it is one
 	}
-	if v := strings.ToLower(d.field("Auto-Submitted")); strings.HasPrefix(v, "auto-notified") {
+	if v := strings.ToLower(d.field("Auto-Submitted")); v != "" && !strings.HasPrefix(v, "no") {
 		return // RFC 5436 §2.7.1
 	}
 	l := &letter{from: d.to.Account.Name, to: to.To, cc: to.Cc, subject: to.Subject, auto: "auto-notified; owner-email=\"" + d.to.Account.Name + "\"", text: to.Body, fields: to.Fields}

@@ -117,11 +117,15 @@ func compileRedirect(c *compiler, a *call) op {
 		if !validAddress(address) {
 			return fmt.Errorf("%q is no address: %w", clip(address), Wrong)
 		}
-		if r.counts.redirects++; r.counts.redirects > r.lim.Redirects {
+		r.keep = r.keep && a.tag("copy")
+		before := len(r.res.Actions)
+		if err := r.act(Redirect{To: addressOf(address), Header: r.msg.Edited()}); err != nil {
+			return err
+		}
+		if r.counts.redirects += len(r.res.Actions) - before; r.counts.redirects > r.lim.Redirects {
 			return fmt.Errorf("more than %d redirects: %w", r.lim.Redirects, Exhausted)
 		}
-		r.keep = r.keep && a.tag("copy")
-		return r.act(Redirect{To: addressOf(address), Header: r.msg.Edited()})
+		return nil
 	}
 }
 
@@ -150,18 +154,23 @@ func addressOf(s string) string {
 		return ""
 	}
 	a := list[0]
+	if bare := strings.TrimSpace(s); strings.Count(s, "<") != strings.Count(s, ">") ||
+		!strings.ContainsAny(bare, "<\"(") && strings.ContainsAny(strings.TrimSpace(bare[:strings.LastIndexByte(bare, '@')]), " \t") {
+		return "" // a name without brackets around what follows it
+	}
 	if strings.ContainsAny(a.Host, " \t()<>,;:@\"") || strings.ContainsAny(a.Mailbox, "<>,;") || strings.HasPrefix(a.Host, ".") || strings.HasSuffix(a.Host, ".") {
 		return ""
 	}
 	return a.Addr()
 }
 
-// names makes header names of an argument; what cannot be one is a mistake.
+// names makes header names of an argument of a test. What cannot be one is no mistake: it matches nothing
+// (RFC 5228 §2.4.2.2).
 func (c *compiler) names(a *arg) []*template {
 	list := c.texts(a)
 	for _, t := range list {
 		if t.constant() && !validField(t.fixed) {
-			c.errf(t.pos, "%q is no name of a header field", clip(t.fixed))
+			c.warnf(t.pos, "%q is no name of a header field: no field matches it", clip(t.fixed))
 		}
 	}
 	return list

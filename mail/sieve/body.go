@@ -14,10 +14,11 @@ var body = extension{name: "body", rfc: "5173", tests: []test{{name: "body", sha
 func compileBody(c *compiler, a *call) cond {
 	m := c.matcher(a, a.pos[0])
 	m.sets = false // RFC 5173 §6
-	types := []*template{{fixed: "text"}}
+	var types []*template
 	if x := a.tags["content"]; x != nil {
 		types = c.texts(x)
 	}
+	plain := types == nil
 	return func(r *run) (bool, error) {
 		if r.msg.headerOnly() { // RFC 5173 §4: then there is nothing to match, not even the empty string
 			return m.match(r, nil)
@@ -32,10 +33,15 @@ func compileBody(c *compiler, a *call) cond {
 		wanted := evalAll(r, types)
 		var values []string
 		for p := range parts(r.msg.tree()) {
-			if !slices.ContainsFunc(wanted, func(w string) bool { return isType(p, w) }) {
+			if !plain && !slices.ContainsFunc(wanted, func(w string) bool { return isType(p, w) }) || plain && !r.msg.hasText(p) {
 				continue
 			}
-			s, err := r.look(func(n int) string { return r.bodyText(p, n) })
+			s, err := r.look(func(n int) string {
+				if plain {
+					return r.msg.text(p, n)
+				}
+				return r.bodyText(p, n)
+			})
 			if err != nil {
 				return false, err
 			}
@@ -67,16 +73,36 @@ func (r *run) bodyText(p *message.Part, n int) string {
 	switch {
 	case p.Kind() == message.Multipart && len(p.Children) > 0:
 		last := p.Children[len(p.Children)-1]
-		return r.msg.raw(p.Body, p.Children[0].Header, n) + r.msg.raw(last.End, p.End, n)
+		return outside(p, r.msg.raw(p.Body, p.Children[0].Header, n)) + "\n" + outside(p, r.msg.raw(last.End, p.End, n))
 	case p.Kind() == message.Embedded && len(p.Children) > 0:
-		return r.msg.raw(p.Children[0].Header, p.Children[0].Body, n)
+		header := r.msg.raw(p.Children[0].Header, p.Children[0].Body, n)
+		if strings.HasSuffix(header, "\n\r\n") || header == "\r\n" {
+			return header[:len(header)-2] // the empty line does not belong to it
+		}
+		return strings.TrimSuffix(header, "\n\n")
 	}
 	return r.msg.content(p, n)
+}
+
+// outside is text around the parts of a multipart, without the lines that part them.
+func outside(p *message.Part, s string) string {
+	dashes := "--" + p.Param("boundary")
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		if rest, ok := strings.CutPrefix(line, dashes); ok && strings.Trim(rest, "- \t\r\n") == "" {
+			continue
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // isType tells whether a part is of a type: "" is any, "text", or "text/plain".
 func isType(p *message.Part, want string) bool {
 	typ, sub, both := strings.Cut(lower(want), "/")
+	if both && (sub == "" || strings.Contains(sub, "/")) { // RFC 5173 §5.2
+		return false
+	}
 	return want == "" || typ == p.Type && (!both || sub == p.Subtype) && typ != ""
 }
 

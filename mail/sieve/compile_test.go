@@ -22,7 +22,11 @@ func TestProblems(t *testing.T) {
 		{`if header "a" :is "b" {}`, `line 1:15: the tag ":is" must stand before the other arguments`},
 		{`if header :comparator "i;nonsense" "a" "b" {}`, `line 1:23: unknown comparator "i;nonsense"`},
 		{`if address "subject" "b" {}`, `line 1:12: the field "subject" has no addresses`},
-		{`if header "a:" "b" {}`, `line 1:11: "a:" is no name of a header field`},
+		{`require "editheader"; addheader "a:" "b";`, `line 1:33: "a:" is no name of a header field`},
+		{`require ["editheader", "encoded-character"]; addheader "a" "b${hex:00}";`, `line 1:60: a header field cannot hold a NUL`},
+		{`require "enotify"; notify :from "a" "mailto:a@b.example";`, `line 1:33: "a" is no address`},
+		{`require "enotify"; notify :options ["a=b", "a", "_a=b"] "mailto:a@b.example";`, "line 1:44: \"a\" is no option: name=value\nline 1:49: \"_a=b\" is no option: name=value"},
+		{`require ["include", "encoded-character"]; include "a${hex:01}";`, `line 1:51: "a\x01" cannot be the name of a script`},
 		{`else {}`, `line 1:1: "else" must follow "if" or "elsif"`},
 		{`keep; require "fileinto";`, `line 1:7: "require" must stand before all other commands`},
 		{`if true keep;`, "line 1:1: \"if\" needs a block in { }\nline 1:9: \"true\" takes no test; did the \";\" before it go missing?"},
@@ -31,7 +35,11 @@ func TestProblems(t *testing.T) {
 		{`keep "x;`, `line 1:6: this string has no end`},
 		{`/* x`, `line 1:1: this comment has no end`},
 		{"keep; # ä\nü;", "line 2:1: unexpected character 'ü'"},
-		{`if size :over 99999999999999999999 {}`, `line 1:15: this number is too large`},
+		{`if size :over 18446744073709551616 {}`, `line 1:15: this number is too large`},
+		{`if size :over 18014398509481984k {}`, `line 1:15: this number is too large`},
+		{`redirect "Ann Bee ann@b.example";`, `line 1:10: "Ann Bee ann@b.example" is no address`},
+		{`redirect "Ann <ann@b.example";`, `line 1:10: "Ann <ann@b.example" is no address`},
+		{`require ["encoded-character", "reject"]; reject "${unicode:33333333333333333}";`, "line 1:49: U+33333333333333333 is no character"},
 		{`require "regex"; if header :regex "a" "(" {}`, "line 1:39: regular expression: missing closing ): \"(?is)(\""},
 		{`require "variables"; set "9" "x";`, `line 1:26: "9" cannot be the name of a variable`},
 		{`require "enotify"; notify "xmpp:a";`, `line 1:27: no notification by "xmpp:a"`},
@@ -126,14 +134,23 @@ func TestInclude(t *testing.T) {
 	}
 }
 
+// numbered repeats a text with a number in it.
+func numbered(text string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, text, i)
+	}
+	return b.String()
+}
+
 // TestLimits checks that a run ends whatever a script wants.
 func TestLimits(t *testing.T) {
 	c := NewCompiler(DefaultOptions())
 	double := strings.Repeat(`set "a" "${a}${a}";`, 40)
 	for name, script := range map[string]string{
 		"doubling":  `require "variables"; set "a" "xxxxxxxxxx";` + double + `if string :contains "${a}" "y" {} if string :length "${a}" "1" {}`,
-		"redirects": strings.Repeat(`redirect "a@b.example";`, 20),
-		"actions":   `require "fileinto";` + strings.Repeat(`fileinto "a";`, 100),
+		"redirects": numbered(`redirect "a%d@b.example";`, 20),
+		"actions":   `require "fileinto";` + numbered(`fileinto "a%d";`, 100),
 		"globs":     `require "variables"; set "a" "xxxxxxxxxx";` + double + strings.Repeat(`if string :matches "${a}" "*x*x?*x?*x?x*y" {}`, 500),
 	} {
 		s, err := c.Compile(script)

@@ -1,6 +1,7 @@
 package sieve
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -36,5 +37,100 @@ func TestEdges(t *testing.T) {
 				t.Errorf("%+v", out)
 			}
 		})
+	}
+}
+
+// TestParts has what tests of content see of parts.
+func TestParts(t *testing.T) {
+	const letter = "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\npreamble\r\n--o\r\n" +
+		"Content-Type: text/html\r\n\r\n<p>Some <b>bold</b>&amp;text</p>\r\n--o\r\n" +
+		"Content-Type: application/xhtml+xml\r\n\r\n<p>more</p>\r\n--o\r\n" +
+		"Content-Type: text/plain\r\nContent-Transfer-Encoding: x-secret\r\n\r\ncode\r\n--o\r\n" +
+		"Content-Type: message/rfc822\r\n\r\nFrom: c@d.example\r\nSubject: in\r\n folds\r\n\r\ninner\r\n--o--\r\nepilogue\r\n"
+	for _, test := range []string{
+		`body :text :contains "Some bold&text"`, `not body :text :contains "<"`, `body :text :contains "more"`, `not body :text :contains "code"`,
+		`body :text :contains "inner"`, `body :content "text/html" :contains "<b>"`, `not body :content "text/html/x" :contains ""`, `not body :content "text/" :contains ""`,
+		`body :content "multipart" :contains "preamble"`, `body :content "multipart" :contains "epilogue"`, `not body :content "multipart" :contains "--o"`,
+		`body :content "message/rfc822" :is "From: c@d.example` + "\r\n" + `Subject: in` + "\r\n" + ` folds` + "\r\n" + `"`,
+		`allof (not header :contains "from:" "", not exists "a b", not header :count "ge" "to!" "1")`,
+		`not size :over 18446744073709551615`,
+	} {
+		s, err := NewCompiler(DefaultOptions()).Compile(`require ["fileinto", "body", "relational"]; if ` + test + ` { fileinto "yes"; }`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.Run(t.Context(), newEnv(strings.ReplaceAll(letter, "\r", "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if into, ok := out.Actions[0].(Into); !ok || into.Mailbox != "yes" {
+			t.Errorf("%s: %+v", test, out)
+		}
+	}
+}
+
+// TestOnce checks that what is wanted twice is done once, RFC 5228 §2.10.3, with the last flags, RFC 5232 §5.
+func TestOnce(t *testing.T) {
+	for script, want := range map[string]string{
+		`keep; fileinto "INBOX"; keep :flags "b"; fileinto :flags "c" "A"; fileinto "A";`:                       "keep flags=b\ninto A",
+		`redirect "x@y.example"; redirect "Ann <X@y.example>"; redirect "z@y.example";`:                         "redirect x@y.example\nredirect z@y.example",
+		`addflag "a"; fileinto :copy "A"; addflag "b"; fileinto :copy "A";`:                                     "into A flags=a,b\nkeep flags=a,b",
+		`setflag "a b c"; if hasflag :contains "x b" { keep :flags "yes"; }`:                                    "keep flags=yes",
+		`set "v" "x c"; setflag "a b c"; if hasflag "${v}" { keep :flags "yes"; }`:                              "keep flags=yes",
+		`if string :regex "abcdefghijklm" "(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)(k)(l)(m)" { fileinto "${11}${13}"; }`: "into km",
+		`set "a" text:
+<html><body>x</body></html>
+.
+;foreverypart { extracttext "t"; if string :contains "${t}" "answer" { fileinto "found"; } }`: "into found",
+	} {
+		s, err := NewCompiler(DefaultOptions()).Compile(wire(`require ["fileinto", "copy", "imap4flags", "variables", "regex", "foreverypart", "extracttext"];` + script))
+		if err != nil {
+			t.Fatal(script, err)
+		}
+		res, err := s.Run(t.Context(), newEnv(letters["plain"]))
+		if got := show(res.Actions); err != nil || got != want {
+			t.Errorf("%s:\n got %q\nwant %q (%v)", script, got, want, err)
+		}
+	}
+}
+
+// TestWritten checks that a value that is cut ends with a whole escape.
+func TestWritten(t *testing.T) {
+	for _, tc := range []struct {
+		how, in string
+		n       int
+		want    string
+	}{
+		{"quotewildcard", "0***", 4, `0\*`}, {"quotewildcard", `\\*`, 3, `\\`}, {"encodeurl", "a b", 3, "a"}, {"encodeurl", "ää", 8, "%C3%A4"},
+		{"encodeurl", "€€", 17, "%E2%82%AC"}, {"encodeurl", "a€", 9, "a"}, {"quotewildcard", "ab", 2, "ab"},
+	} {
+		for _, m := range modifiers {
+			if m.name == tc.how {
+				if got := cutWritten(tc.how, m.do(tc.in), tc.n); got != tc.want {
+					t.Errorf("%s %q to %d: %q, want %q", tc.how, tc.in, tc.n, got, tc.want)
+				}
+			}
+		}
+	}
+}
+
+// TestMailtoLists checks how a mailto URI names several, RFC 6068 §2.
+func TestMailtoLists(t *testing.T) {
+	for uri, want := range map[string]string{
+		"mailto:a@x.example,b@x.example?cc=A@x.example,c@x.example": "[a@x.example b@x.example] [c@x.example]",
+		"mailto:a@x.example%2Cb@x.example":                          "[a@x.example b@x.example] []",
+		"mailto:a@x.example;?h=x":                                   "",
+		"mailto:a@x.example?h=a>b":                                  "",
+		"mailto:a%23x.example":                                      "",
+	} {
+		m, err := ParseMailto(uri)
+		got := ""
+		if err == nil {
+			got = fmt.Sprint(m.To, m.Cc)
+			got = strings.Replace(got, "][", "] [", 1)
+		}
+		if got != want {
+			t.Errorf("%s: %q, %v, want %q", uri, got, err, want)
+		}
 	}
 }

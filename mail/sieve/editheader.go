@@ -17,8 +17,20 @@ var editheader = extension{name: "editheader", rfc: "5293", commands: []command{
 // keptFields may not be deleted: they tell where a message came from (RFC 5293 §6).
 var keptFields = []string{"received", "auto-submitted"}
 
+// fieldName is the name of a field to be changed, which must be one (RFC 5293 §4).
+func (c *compiler) fieldName(a *arg) *template {
+	t := c.text(a)
+	if t.constant() && !validField(t.fixed) {
+		c.errf(t.pos, "%q is no name of a header field", clip(t.fixed))
+	}
+	return t
+}
+
 func compileAddHeader(c *compiler, a *call) op {
-	name, value := c.names(a.pos[0])[0], c.text(a.pos[1])
+	name, value := c.fieldName(a.pos[0]), c.text(a.pos[1])
+	if value.constant() && strings.ContainsRune(value.fixed, 0) {
+		c.errf(value.pos, "a header field cannot hold a NUL")
+	}
 	return func(r *run) error {
 		n, v := name.eval(r), strings.Trim(value.eval(r), " \t\r\n")
 		if !validField(n) {
@@ -50,7 +62,7 @@ func compileAddHeader(c *compiler, a *call) op {
 }
 
 func compileDeleteHeader(c *compiler, a *call) op {
-	name := c.names(a.pos[0])[0]
+	name := c.fieldName(a.pos[0])
 	var keys *arg
 	if len(a.pos) > 1 {
 		keys = a.pos[1]

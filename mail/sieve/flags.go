@@ -113,11 +113,16 @@ func compileHasFlag(c *compiler, a *call) cond {
 	}
 	list := a.pos[len(a.pos)-1]
 	m := c.matcher(a, list)
-	// A key may name several flags, apart by blanks, unless it is a pattern.
-	if m.how == "is" {
+	// A key may name several flags, apart by blanks (RFC 5232 §2), unless it is a number or an expression.
+	several := m.how == "is" || m.how == "contains" || m.how == "matches"
+	if several {
 		m = c.matcher(a, splitKeys(list))
 	}
 	return func(r *run) (bool, error) {
+		m := m
+		if several && slices.ContainsFunc(m.keys, func(t *template) bool { return !t.constant() }) {
+			m = m.split(r)
+		}
 		values := r.flags
 		if len(a.pos) == 2 {
 			values = nil
@@ -127,6 +132,20 @@ func compileHasFlag(c *compiler, a *call) cond {
 		}
 		return m.match(r, values)
 	}
+}
+
+// split makes keys of the words of what the keys say now.
+func (m *matcher) split(r *run) *matcher {
+	out := *m
+	out.keys, out.folded, out.globs, out.regexps = nil, nil, nil, nil
+	for _, t := range m.keys {
+		for _, w := range strings.Fields(t.eval(r)) {
+			out.keys = append(out.keys, &template{pos: t.pos, fixed: w})
+			out.folded = append(out.folded, m.cmp.folded(w))
+		}
+	}
+	out.globs = make([]*glob, len(out.keys))
+	return &out
 }
 
 func splitKeys(a *arg) *arg {

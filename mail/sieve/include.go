@@ -17,7 +17,7 @@ var include = extension{name: "include", rfc: "6609", commands: []command{
 // compileInclude runs another script as if it stood here (RFC 6609 §3.1).
 func compileInclude(c *compiler, a *call) op {
 	name, global := c.fixed(a.pos[0]), a.tag("global")
-	if name == "" || strings.ContainsAny(name, "\r\n\x00/") {
+	if name == "" || strings.ContainsFunc(name, unnamed) {
 		c.errf(a.pos[0].pos, "%q cannot be the name of a script", clip(name))
 	}
 	if !global && !slices.Contains(c.includes, name) {
@@ -58,6 +58,11 @@ func compileInclude(c *compiler, a *call) op {
 		}
 		return err
 	}
+}
+
+// unnamed tells what no script's name may hold (RFC 6609 §3.2, RFC 5804 §1.6).
+func unnamed(r rune) bool {
+	return r < ' ' || r == '/' || r >= 0x7f && r <= 0x9f || r == 0x2028 || r == 0x2029
 }
 
 // compileGlobal makes names stand for global variables (RFC 6609 §3.4.1).

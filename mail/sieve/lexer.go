@@ -2,6 +2,8 @@ package sieve
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -161,27 +163,31 @@ func (l *lexer) word() string {
 	return lower(l.src[from:l.at])
 }
 
-// number reads a number with its quantifier (RFC 5228 §2.4.1).
-func (l *lexer) number(p Pos) (n int64) {
-	const most = 1 << 62
+// number reads a number with its quantifier (RFC 5228 §2.4.1). One that 64 bits hold and an int64
+// does not is as large as any.
+func (l *lexer) number(p Pos) int64 {
+	var n, over uint64
+	times := func(by, plus uint64) {
+		high, low := bits.Mul64(n, by)
+		var carry uint64
+		n, carry = bits.Add64(low, plus, 0)
+		over |= high | carry
+	}
 	for ; l.at < len(l.src) && digit(l.src[l.at]); l.at++ {
-		n = n*10 + int64(l.src[l.at]-'0')
-		if n > most/10 {
-			fail(p, "this number is too large")
-		}
+		times(10, uint64(l.src[l.at]-'0'))
 	}
 	if l.at < len(l.src) && letter(l.src[l.at]) {
-		shift, ok := map[byte]int{'k': 10, 'm': 20, 'g': 30}[l.src[l.at]|0x20]
+		shift, ok := map[byte]uint{'k': 10, 'm': 20, 'g': 30}[l.src[l.at]|0x20]
 		if !ok || l.at+1 < len(l.src) && (letter(l.src[l.at+1]) || digit(l.src[l.at+1])) {
 			fail(p, "a number may end in K, M or G")
 		}
 		l.at++
-		if n > most>>shift {
-			fail(p, "this number is too large")
-		}
-		n <<= shift
+		times(1<<shift, 0)
 	}
-	return n
+	if over != 0 {
+		fail(p, "this number is too large")
+	}
+	return int64(min(n, math.MaxInt64))
 }
 
 // quoted reads a quoted string. A backslash takes the next character as it is.

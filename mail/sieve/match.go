@@ -280,7 +280,7 @@ func (m *matcher) regex(r *run, re *regexp.Regexp, v string) (bool, error) {
 		return false, nil
 	}
 	spans := make([]string, 0, len(at)/2)
-	for k := 0; k < len(at) && k < 20; k += 2 {
+	for k := 0; k < len(at) && k < 2*maxMatches; k += 2 {
 		s := ""
 		if at[k] >= 0 {
 			s = v[at[k]:at[k+1]]
@@ -420,7 +420,10 @@ func foldMapped(s string, k *comparator) (string, []int) {
 	return string(out), append(origin, len(s))
 }
 
-const maxRegex = 2048
+const (
+	maxRegex   = 2048 // bytes of an expression
+	maxMatches = 64   // match variables of one
+)
 
 // compileRegex makes a POSIX extended regular expression one of Go's, which
 // takes time linear in the text. In brackets a backslash is itself, ^ and $ are the ends of

@@ -195,7 +195,7 @@ func (m *Message) content(p *message.Part, n int) string {
 	if err != nil {
 		m.err = err
 	}
-	if p.Type != "text" {
+	if p.Type != "text" && !p.Kind().IsText() {
 		return string(b)
 	}
 	name := p.Param("charset")
@@ -210,6 +210,21 @@ func (m *Message) content(p *message.Part, n int) string {
 		return string(out)
 	}
 	return string(b)
+}
+
+// hasText tells whether a part holds text that can be read.
+func (m *Message) hasText(p *message.Part) bool {
+	return (p.Type == "text" || p.Kind().IsText()) && p.Readable()
+}
+
+// text reads the text of a part for people, of HTML without its tags; at most n bytes of the part are looked at
+// (RFC 5173 §5.3, RFC 5703 §7).
+func (m *Message) text(p *message.Part, n int) string {
+	s := m.content(p, n)
+	if p.Kind() == message.TextHTML {
+		return string(message.HTMLText([]byte(s)))
+	}
+	return s
 }
 
 // raw reads the stored octets of a range, at most n.

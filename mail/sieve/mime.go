@@ -100,21 +100,16 @@ func compileExtractText(c *compiler, a *call) op {
 		c.errf(a.n.pos, "\"extracttext\" must stand in a \"foreverypart\"")
 	}
 	ref := c.variableName(a.pos[0])
-	var do []func(string) string
-	for _, m := range modifiers {
-		if a.tag(m.name) {
-			do = append(do, m.do)
-		}
-	}
+	change := modify(a)
 	first := int64(-1)
 	if x := a.tags["first"]; x != nil {
 		first = x.n
 	}
 	return func(r *run) error {
 		s := ""
-		if r.part != nil && r.part.Type == "text" {
+		if r.part != nil && r.msg.hasText(r.part.Part) {
 			var err error
-			if s, err = r.look(func(n int) string { return r.msg.content(r.part.Part, min(n, 4*r.lim.String)) }); err != nil {
+			if s, err = r.look(func(n int) string { return r.msg.text(r.part.Part, min(n, 8*r.lim.String)) }); err != nil {
 				return err
 			}
 		}
@@ -126,10 +121,7 @@ func compileExtractText(c *compiler, a *call) op {
 				}
 			}
 		}
-		for _, f := range do {
-			s = f(s)
-		}
-		return r.set(ref, s)
+		return r.set(ref, change(s, r.lim.String))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"atrium/mail/message"
 )
 
 // enotify tells someone of a message (RFC 5435).
@@ -40,9 +42,17 @@ func compileNotify(c *compiler, a *call) op {
 			c.errf(x.pos, "the importance is \"1\" (high), \"2\" or \"3\" (low)")
 		}
 	}
+	if from != nil && from.constant() && !validAddress(from.fixed) {
+		c.errf(from.pos, "%q is no address", clip(from.fixed))
+	}
 	var options []*template
 	if x := a.tags["options"]; x != nil {
 		options = c.texts(x)
+		for _, o := range options {
+			if o.constant() && !validOption(o.fixed) {
+				c.errf(o.pos, "%q is no option: name=value", clip(o.fixed))
+			}
+		}
 	}
 	if method.constant() {
 		if why := c.methodProblem(method.fixed); why != "" {
@@ -65,6 +75,20 @@ func compileNotify(c *compiler, a *call) op {
 		}
 		return r.act(n)
 	}
+}
+
+// validOption tells whether s is name=value (RFC 5435 §3.5).
+func validOption(s string) bool {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || name == "" || !letter(name[0]) && !digit(name[0]) || name[0] == '_' || strings.ContainsAny(value, "\r\n") {
+		return false
+	}
+	for i := range len(name) {
+		if !letter(name[i]) && !digit(name[i]) && name[i] != '.' && name[i] != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 func compileValidNotify(c *compiler, a *call) cond {
@@ -109,12 +133,19 @@ func ParseMailto(uri string) (*Mailto, error) {
 	query, _, _ = strings.Cut(query, "#")
 	m := &Mailto{}
 	add := func(to *[]string, list string) error {
-		for _, part := range strings.Split(list, ",") {
-			s, err := url.PathUnescape(part)
-			if err != nil || !validAddress(s) {
-				return fmt.Errorf("%q is no address in a mailto URI", clip(part))
+		s, err := url.PathUnescape(list)
+		if err != nil || len(s) > 4096 || strings.ContainsAny(s, "\r\n\x00;<>") {
+			return fmt.Errorf("%q is no address in a mailto URI", clip(list))
+		}
+		// A comma parts addresses, written %2C too (RFC 2368 §2), but for one in quotes.
+		for _, a := range message.ParseAddresses([]byte(s)) {
+			one := addressOf(a.Addr())
+			if a.Group || one == "" {
+				return fmt.Errorf("%q is no address in a mailto URI", clip(list))
 			}
-			*to = append(*to, addressOf(s))
+			if !slices.ContainsFunc(slices.Concat(m.To, m.Cc, m.Bcc), func(o string) bool { return strings.EqualFold(o, one) }) {
+				*to = append(*to, one)
+			}
 		}
 		return nil
 	}
@@ -122,6 +153,9 @@ func ParseMailto(uri string) (*Mailto, error) {
 		if err := add(&m.To, path); err != nil {
 			return nil, err
 		}
+	}
+	if i := strings.IndexAny(query, "<>\"[]{}|\\^ "); i >= 0 {
+		return nil, fmt.Errorf("%q in a mailto URI must be written as %%%02X", query[i:i+1], query[i])
 	}
 	for query != "" {
 		var pair string

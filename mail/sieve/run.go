@@ -93,6 +93,11 @@ type Into struct {
 	Header  []byte   // the header as edited, nil: as it came
 }
 
+// inbox tells whether it is a keep, or as good as one.
+func (a *Into) inbox() bool {
+	return a.Use == "" && (a.Mailbox == "" || strings.EqualFold(a.Mailbox, "INBOX"))
+}
+
 // Redirect sends the message on.
 type Redirect struct {
 	To     string
@@ -235,8 +240,25 @@ func (r *run) step(n int) error {
 // work counts the comparing of n bytes.
 func (r *run) work(n int) error { return r.step(n >> 6) }
 
-// act adds an action.
+// act adds an action. One that is there already counts once (RFC 5228 §2.10.3): of flags the last
+// are set (RFC 5232 §5).
 func (r *run) act(a Action) error {
+	switch a := a.(type) {
+	case Into:
+		for i, old := range r.res.Actions {
+			if o, ok := old.(Into); ok && o.inbox() == a.inbox() && (o.inbox() || o.Mailbox == a.Mailbox) && o.Use == a.Use {
+				o.Flags, o.Create = a.Flags, o.Create || a.Create
+				r.res.Actions[i] = o
+				return nil
+			}
+		}
+	case Redirect:
+		for _, old := range r.res.Actions {
+			if o, ok := old.(Redirect); ok && strings.EqualFold(o.To, a.To) {
+				return nil
+			}
+		}
+	}
 	if len(r.res.Actions) >= r.lim.Actions {
 		return fmt.Errorf("more than %d actions: %w", r.lim.Actions, Exhausted)
 	}

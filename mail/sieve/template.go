@@ -201,7 +201,7 @@ func decodeEncoded(s string) (out string, n int, bad string) {
 			return "", 0, ""
 		case kind == "hex":
 			b = append(b, byte(v))
-		case len(strings.TrimLeft(w, "0")) > 8 || strings.Trim(w, "0123456789abcdefABCDEF") != "":
+		case strings.Trim(w, "0123456789abcdefABCDEF") != "":
 			return "", 0, ""
 		case err != nil || v > 0x10ffff || v >= 0xd800 && v < 0xe000:
 			return "", 0, "U+" + strings.ToUpper(w) + " is no character"

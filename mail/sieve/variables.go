@@ -34,6 +34,42 @@ var modifiers = []struct {
 	{"length", func(s string) string { return strconv.Itoa(utf8.RuneCountInString(s)) }},
 }
 
+// cutWritten is cut for what a modifier wrote: no escape is left without its end.
+func cutWritten(how, s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	switch s = cut(s, n); how {
+	case "quotewildcard", "quoteregex":
+		i := len(s)
+		for i > 0 && s[i-1] == '\\' {
+			i--
+		}
+		s = s[:len(s)-(len(s)-i)%2]
+	case "encodeurl": // neither within %XX nor within a character
+		if i := strings.LastIndexByte(s, '%'); i >= 0 && len(s)-i < 3 {
+			s = s[:i]
+		}
+		for len(s) >= 3 && s[len(s)-3] == '%' {
+			end := s
+			var b []byte // of the last character, as far as it is there
+			for len(end) >= 3 && end[len(end)-3] == '%' && len(b) < utf8.UTFMax {
+				v, _ := strconv.ParseUint(end[len(end)-2:], 16, 8)
+				b = append([]byte{byte(v)}, b...)
+				end = end[:len(end)-3]
+				if utf8.RuneStart(byte(v)) {
+					break
+				}
+			}
+			if utf8.FullRune(b) {
+				break
+			}
+			s = end
+		}
+	}
+	return s
+}
+
 func first(s string, change func(rune) rune) string {
 	r, n := utf8.DecodeRuneInString(s)
 	if n == 0 || r == utf8.RuneError {
@@ -69,21 +105,22 @@ func (c *compiler) variableName(a *arg) *reference {
 	return ref
 }
 
+// modify returns what the modifiers of a command do with a value, of at most n bytes.
+func modify(a *call) func(s string, n int) string {
+	return func(s string, n int) string {
+		for _, m := range modifiers {
+			if a.tag(m.name) {
+				s = cutWritten(m.name, m.do(s), n)
+			}
+		}
+		return s
+	}
+}
+
 func compileSet(c *compiler, a *call) op {
 	ref, value := c.variableName(a.pos[0]), c.text(a.pos[1])
-	var do []func(string) string
-	for _, m := range modifiers {
-		if a.tag(m.name) {
-			do = append(do, m.do)
-		}
-	}
-	return func(r *run) error {
-		v := value.eval(r)
-		for _, f := range do {
-			v = f(v)
-		}
-		return r.set(ref, v)
-	}
+	change := modify(a)
+	return func(r *run) error { return r.set(ref, change(value.eval(r), r.lim.String)) }
 }
 
 func compileString(c *compiler, a *call) cond {
