@@ -67,8 +67,13 @@ func TestCompress(t *testing.T) {
 			until("* ")
 			say("DONE\r\n")
 			until("g OK")
-			say("h LOGOUT\r\n")
-			until("h OK")
+			if level == flate.BestSpeed {
+				say("h UNAUTHENTICATE\r\n") // it cannot end the compression (RFC 8437 §4.1)
+				until("* BYE")
+			} else {
+				say("h LOGOUT\r\n")
+				until("h OK")
+			}
 			if _, err := br.ReadByte(); err != io.EOF && err != io.ErrUnexpectedEOF {
 				t.Error(err)
 			}

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/emersion/go-imap/v2"
@@ -21,7 +22,7 @@ var contextSearch = extension{
 		return []imap.Cap{"CONTEXT=SEARCH"}
 	},
 	commands:      []command{{"CANCELUPDATE", selected, breaks, (*session).cancelUpdate}},
-	searchReturns: map[string]func(*searchArgs, *wire.Reader){"CONTEXT": asked, "UPDATE": asked},
+	searchReturns: map[string]func(*searchArgs, *wire.Reader){"CONTEXT": asked, "UPDATE": readUpdate},
 }
 
 // contextSort is looked at by sort.
@@ -41,6 +42,17 @@ type searchContext struct {
 	uid  bool        // the client is told UIDs, not numbers
 	args *searchArgs // what it looks for
 	uids wire.Set    // UIDs of the result as the client knows it, in its order
+	next imap.UID    // messages from here on are new
+}
+
+// readUpdate reads what follows UPDATE: items of FETCH that new messages are to be told with (RFC 5465 §7).
+func readUpdate(a *searchArgs, r *wire.Reader) {
+	if !a.c.server.reg.has("NOTIFY") || r.Peek() != '(' && !r.Ahead(" (") {
+		return
+	}
+	r.Try(' ')
+	a.fetch = &fetchArgs{}
+	r.List(func() { a.c.addItem(a.fetch, r, r.Item()) })
 }
 
 // cancelUpdate handles CANCELUPDATE (RFC 5267 §4.3.5).
@@ -100,6 +112,8 @@ func (a *searchArgs) follow(res *found) {
 		why = "Too many contexts"
 	case len(a.sort) > 0 && a.ranked():
 		why = "Relevancy is not followed"
+	case a.ageing:
+		why = "The passing of time is not followed"
 	}
 	if why != "" {
 		b := append(a.c.AvailableBuffer(256), "* NO [NOUPDATE "...)
@@ -110,7 +124,7 @@ func (a *searchArgs) follow(res *found) {
 	// Numbers mean what they meant now; "*" among UIDs goes with the mailbox.
 	a.sets = slices.DeleteFunc(a.sets, func(late lateSet) bool { return late.saved || !late.uid })
 	a.scores, a.bounded = nil, false
-	v.contexts = append(v.contexts, &searchContext{tag: a.c.tag, uid: a.c.uid, args: a, uids: slices.Clone(res.uids)})
+	v.contexts = append(v.contexts, &searchContext{tag: a.c.tag, uid: a.c.uid, args: a, uids: slices.Clone(res.uids), next: v.box.UIDNext})
 }
 
 // note takes up what happened in the mailbox, for the contexts: what went is told at once, while numbers still mean
@@ -151,11 +165,26 @@ func (v *view) tellContexts() error {
 			return err
 		}
 		had := x.having(dirty)
+		if err := x.tellNew(v, without(match, had)); err != nil {
+			return err
+		}
 		if err := x.change(v, without(had, match), without(match, had)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellNew tells what was asked for of those messages that are new, before the result tells of them.
+func (x *searchContext) tellNew(v *view, in []imap.UID) error {
+	next := x.next
+	x.next = v.box.UIDNext
+	if x.args.fetch == nil {
+		return nil
+	}
+	f := v.c.newFetch(x.args.fetch)
+	err := f.run(v.resolveUIDs(runs(in[len(below(in, next)):])))
+	return errors.Join(err, f.end())
 }
 
 // matching returns those of ascending UIDs that the search finds.

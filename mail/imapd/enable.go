@@ -7,6 +7,13 @@ var enable = extension{
 	commands: []command{{"ENABLE", loggedIn, breaks, (*session).enableCaps}},
 }
 
+// enables is what the names that ENABLE takes stand for: one may bring another with it, as QRESYNC does, and the
+// answer does not depend on their order (RFC 7162 §3.2.3).
+var enables = map[string]enabledSet{
+	"CONDSTORE": condstoreOn, "QRESYNC": qresyncOn, "UTF8=ACCEPT": utf8On, "IMAP4REV2": rev2On,
+	"METADATA": metadataOn, "METADATA-SERVER": metadataOn, "UIDONLY": uidOnlyOn,
+}
+
 // enableCaps handles ENABLE (RFC 5161 §3.1): what is unknown is passed over.
 func (c *session) enableCaps(r *wire.Reader) error {
 	var names []string
@@ -20,14 +27,16 @@ func (c *session) enableCaps(r *wire.Reader) error {
 		return err
 	}
 	b := append(make([]byte, 0, 128), "* ENABLED"...)
+	before := c.enabled
+	said := map[string]bool{}
 	for _, name := range names {
 		e, ok := c.server.reg.enable[name]
-		if !ok {
+		if !ok || said[name] {
 			continue
 		}
-		before := c.enabled
+		said[name] = true
 		e.do(c)
-		if c.enabled != before {
+		if c.enabled&^before&enables[name] != 0 {
 			b = append(append(b, ' '), e.cap...)
 		}
 	}

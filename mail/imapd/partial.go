@@ -67,10 +67,18 @@ func (w window) append(b []byte) []byte {
 // appendResult appends PARTIAL (range set).
 func (w window) appendResult(b []byte, res *found) []byte {
 	b = append(w.append(append(b, " PARTIAL ("...)), ' ')
-	from, to := w.bounds(res.count)
-	var part wire.Set
+	part := w.of(res.set, res.count)
+	if len(part) == 0 {
+		return append(b, "NIL)"...)
+	}
+	return append(wire.AppendSet(b, part), ')')
+}
+
+// of returns what is in the window of a set of count numbers.
+func (w window) of(set wire.Set, count int) (part wire.Set) {
+	from, to := w.bounds(count)
 	at := 0
-	for _, x := range res.set {
+	for _, x := range set {
 		n := int(x.To-x.From) + 1
 		lo, hi := max(from-at, 0), min(to-at, n)
 		if lo < hi {
@@ -78,10 +86,7 @@ func (w window) appendResult(b []byte, res *found) []byte {
 		}
 		at += n
 	}
-	if len(part) == 0 {
-		return append(b, "NIL)"...)
-	}
-	return append(wire.AppendSet(b, part), ')')
+	return part
 }
 
 // cut leaves of spans what is in the window.

@@ -19,8 +19,11 @@ var replace = extension{
 func (c *session) replace(r *wire.Reader) error {
 	r.SP()
 	n := numSet{uid: c.uid}
-	one := r.NZNumber()
-	n.set = wire.Set{{From: one, To: one}}
+	var one uint32
+	if !r.Try('*') {
+		one = r.NZNumber()
+	}
+	n.set = wire.Set{{From: one, To: one}} // 0 is "*"
 	r.SP()
 	name := r.Mailbox()
 	if r.Err() != nil {

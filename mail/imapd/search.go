@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
@@ -23,6 +24,8 @@ type searchArgs struct {
 	recents  []mail.And // keys that mean what is \Recent; each one's only element
 	bounded  bool       // MESSAGELIMIT (RFC 9738) bounds it
 	limited  string     // the response code of that
+	fetch    *fetchArgs // what UPDATE is to tell of new messages
+	ageing   bool       // the result changes as time goes by (RFC 5032)
 	multi    bool       // ESEARCH (RFC 7377): the answer names its mailbox
 	mailbox  string     // in it; "" is the selected one
 }
@@ -69,8 +72,8 @@ func (a *searchArgs) finish(p *searchParser) error {
 		}
 	}
 	if err != nil {
-		if a.returns["SAVE"] {
-			c.view.saved = nil // RFC 5182 §2.1
+		if r := new(reply); a.returns["SAVE"] && !(errors.As(err, &r) && r.status == "BAD") {
+			c.view.saved = nil // RFC 5182 §2.1: not for BAD
 		}
 		return err
 	}
@@ -133,6 +136,9 @@ func (c *session) readReturns(a *searchArgs, r *wire.Reader) {
 		if option == nil {
 			r.Fail("Unknown return option %s", name)
 			return
+		}
+		if a.returns[name] && (name == "ALL" || name == "PARTIAL") {
+			r.Fail("%s more than once", name) // RFC 9394 §3.1
 		}
 		a.returns[name] = true
 		option(a, r)

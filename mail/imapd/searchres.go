@@ -12,22 +12,23 @@ var searchRes = extension{
 	searchReturns: map[string]func(*searchArgs, *wire.Reader){"SAVE": asked},
 }
 
-// save keeps the result: with MIN or MAX alone those messages, else all (RFC 5182 §2.4).
+// save keeps the result: with MIN, MAX or PARTIAL alone those messages, else all (RFC 5182 §2.4, RFC 9394 §3.2).
 func (a *searchArgs) save(res *found) {
 	v := a.c.view
-	v.saved = slices.Clone(res.uids)
-	low, high := a.returns["MIN"], a.returns["MAX"]
-	if !low && !high || a.returns["ALL"] || a.returns["COUNT"] || res.count == 0 {
-		v.saved = v.saved.Sorted()
+	low, high, part := a.returns["MIN"], a.returns["MAX"], a.returns["PARTIAL"]
+	if !low && !high && !part || a.returns["ALL"] || a.returns["COUNT"] || res.count == 0 {
+		v.saved = slices.Clone(res.uids).Sorted()
 		return
 	}
-	first, last := v.saved[0].From, v.saved[len(v.saved)-1].To
 	v.saved = nil
-	if low {
-		v.saved.Add(first)
+	if part {
+		v.saved = a.partial.of(res.uids, res.count)
 	}
-	if high && (!low || last != first) {
-		v.saved.Add(last)
+	if first := res.uids[0].From; low {
+		v.saved = append(v.saved, wire.Range{From: first, To: first})
+	}
+	if last := res.uids[len(res.uids)-1].To; high {
+		v.saved = append(v.saved, wire.Range{From: last, To: last})
 	}
 	v.saved = v.saved.Sorted()
 }
