@@ -142,6 +142,10 @@ func (a *appending) message(r *wire.Reader) error {
 	if utf8 {
 		r.Take(')')
 	}
+	if r.Err() == nil && lit.Size == 0 {
+		spool.Release()
+		return no("", "A message of no bytes cannot be kept") // which is also how a client calls it off (RFC 3502)
+	}
 	if r.Err() != nil {
 		spool.Release()
 		return r.Err()

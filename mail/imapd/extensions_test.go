@@ -190,7 +190,7 @@ var matrix = map[string]struct {
 		S: * LIST ($...) "/" a (CHILDINFO ("SUBSCRIBED"))
 		S: c OK $...
 		C: d LIST (SUBSCRIBED) "" ("a/*" "nothing")
-		S: * LIST (\NonExistent \Subscribed) "/" a/b
+		S: * LIST (\NonExistent \HasNoChildren \Subscribed) "/" a/b
 		S: d OK $...
 		C: e LIST "" (INBOX Sent) RETURN (SUBSCRIBED CHILDREN)
 		S: * LIST (\HasNoChildren$...) "/" INBOX

@@ -240,8 +240,8 @@ func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
 			attrs = append(attrs, imap.MailboxAttrNonExistent)
 		}
 	}
-	if c.server.reg.has("CHILDREN") && l.Mailbox != nil {
-		if l.Children {
+	if c.server.reg.has("CHILDREN") {
+		if l.Mailbox != nil && l.Children {
 			attrs = append(attrs, imap.MailboxAttrHasChildren)
 		} else {
 			attrs = append(attrs, imap.MailboxAttrHasNoChildren)

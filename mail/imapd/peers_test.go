@@ -115,4 +115,26 @@ func TestAsPeersDo(t *testing.T) {
 		C: h STATUS INBOX (DELETED-STORAGE)
 		S: * STATUS INBOX (DELETED-STORAGE 0)
 		S: h OK $...`)
+	play(t, "a message of no bytes is not kept, nor what came with it, RFC 3502", `
+		C: a APPEND INBOX {0+}
+		R: \r\n
+		S: a NO $...
+		C: b APPEND INBOX (\Seen) {5+}
+		R: a: b\n {0}\r\n
+		S: + $...
+		R: \r\n
+		S: b NO $...
+		C: c STATUS INBOX (MESSAGES)
+		S: * STATUS INBOX (MESSAGES 0)
+		S: c OK $...`)
+	play(t, "a name that does not exist tells that nothing is below it, RFC 5258 §3", `
+		C: a CREATE Fruit/Peach
+		S: a OK $...
+		C: b SUBSCRIBE Fruit/Peach
+		S: b OK $...
+		C: c DELETE Fruit/Peach
+		S: c OK $...
+		C: d LIST (SUBSCRIBED) "" Fruit* RETURN (CHILDREN)
+		S: * LIST (\NonExistent \HasNoChildren \Subscribed) "/" Fruit/Peach
+		S: d OK $...`)
 }
