@@ -49,6 +49,7 @@ func (q *Queue) Enqueue(ctx context.Context, m Message) (id string, err error) {
 	}
 	q.enqueued.Add(int64(len(entries)))
 	q.log.Info("queued", "message", m.ID, "from", m.From, "recipients", len(m.To), "bytes", m.Body.Size-m.Skip)
+	q.came(entries[0].Due)
 	q.wake()
 	return m.ID, nil
 }

@@ -107,14 +107,24 @@ func (q *Queue) Drop(ctx context.Context, id string, bounce bool) error {
 }
 
 func (q *Queue) alter(ctx context.Context, id string, fn func(*Entry) (bool, error)) error {
+	var due time.Time
 	err := q.store.Update(ctx, storage.System, func(tx *storage.Tx) error {
 		n, err := byID(&tx.View, id)
 		if err != nil {
 			return err
 		}
-		return change(tx, n, fn)
+		c, err := collection(&tx.View)
+		if err != nil {
+			return err
+		}
+		return change(tx, c, n, func(e *Entry) (bool, error) {
+			gone, err := fn(e)
+			due = e.Due
+			return gone, err
+		})
 	})
 	if err == nil {
+		q.came(due)
 		q.wake()
 	}
 	return err

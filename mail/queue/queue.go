@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,9 @@ type Queue struct {
 	// For tests.
 	port, tlsaPort int
 	own            func(netip.Addr) bool
+
+	unseenMu sync.Mutex
+	unseen   []byte // where in the index by time the runner has not looked yet
 
 	woken    chan struct{}
 	running  atomic.Pointer[runner]

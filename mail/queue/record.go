@@ -140,6 +140,10 @@ func read(v *storage.View, n storage.Num) (*Entry, storage.ObjectID, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	return readIn(v, c, n)
+}
+
+func readIn(v *storage.View, c storage.CollectionID, n storage.Num) (*Entry, storage.ObjectID, error) {
 	if c == 0 {
 		return nil, 0, fmt.Errorf("queue entry %d: %w", n, storage.NotFound)
 	}
@@ -191,12 +195,8 @@ func insert(tx *storage.Tx, e *Entry) error {
 }
 
 // change rewrites an entry that was read in the same transaction; fn says whether it goes.
-func change(tx *storage.Tx, n storage.Num, fn func(*Entry) (gone bool, err error)) error {
-	e, object, err := read(&tx.View, n)
-	if err != nil {
-		return err
-	}
-	c, err := collection(&tx.View)
+func change(tx *storage.Tx, c storage.CollectionID, n storage.Num, fn func(*Entry) (gone bool, err error)) error {
+	e, object, err := readIn(&tx.View, c, n)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,11 +16,15 @@ type runner struct {
 	conns chan struct{}   // one for each connection
 	wg    sync.WaitGroup
 
+	outcomes chan *outcome // on their way to the disk
+
 	mu     sync.Mutex
 	active map[storage.Num]*work
 	dests  map[string]*dest
-	full   bool // something due was left because the window is full
-	passed bool // something due was passed over because its destination has its share
+	full   bool              // something due was left because the window is full
+	passed map[string][]byte // by destination, where in the index its entries were passed over because it had its share
+
+	swept time.Time // when the index was last read from its start; Run's own
 }
 
 // work is an entry that is in memory.
@@ -36,6 +39,7 @@ type dest struct {
 	route   *Route
 	jobs    []*job
 	workers int
+	asked   bool     // the runner was woken to look for more
 	down    *Outcome // why the last connection could not be made
 	until   time.Time
 }
@@ -60,14 +64,25 @@ const grace = 10 * time.Second
 // Run sends what is due until ctx ends; it then returns when what was under way
 // has ended.
 func (q *Queue) Run(ctx context.Context) error {
-	r := &runner{q: q, ctx: ctx, conns: make(chan struct{}, q.cfg.Connections), active: map[storage.Num]*work{}, dests: map[string]*dest{}}
+	r := &runner{q: q, ctx: ctx, conns: make(chan struct{}, q.cfg.Connections), active: map[storage.Num]*work{}, dests: map[string]*dest{},
+		passed: map[string][]byte{}, outcomes: make(chan *outcome, q.cfg.Connections+q.cfg.PerHost)}
 	var cut context.CancelFunc
 	r.work, cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
 	q.running.Store(r)
 	defer q.running.Store(nil)
-	defer r.wg.Wait()
+	q.lower([]byte{indexDue})
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		r.write()
+	}()
+	defer func() {
+		r.wg.Wait()
+		close(r.outcomes)
+		<-written
+	}()
 	if q.cfg.TLSReports {
 		r.wg.Go(func() { q.tlsrpt.run(ctx, q) })
 	}
@@ -87,91 +102,6 @@ func (q *Queue) Run(ctx context.Context) error {
 		}
 		timer.Stop()
 	}
-}
-
-// due is an entry that the index names.
-type due struct {
-	num  storage.Num
-	dest string
-}
-
-// fill takes what is due into memory, as far as there is room, and tells when
-// the next entry is due.
-func (r *runner) fill() (next time.Time) {
-	list, next, err := r.scan()
-	if err != nil {
-		if r.ctx.Err() == nil {
-			r.q.log.Error("queue cannot be read", "error", err)
-		}
-		return time.Now().Add(5 * time.Second)
-	}
-	for _, batch := range slices.Collect(slices.Chunk(list, 100)) {
-		var entries []*Entry
-		err := r.q.store.View(r.ctx, storage.System, func(v *storage.View) error {
-			entries = entries[:0]
-			for _, d := range batch {
-				e, _, err := read(v, d.num)
-				if err != nil {
-					r.q.log.Error("queue entry cannot be read", "entry", d.num, "error", err)
-					continue
-				}
-				entries = append(entries, e)
-			}
-			return nil
-		})
-		if err != nil {
-			return time.Now().Add(5 * time.Second)
-		}
-		for _, e := range entries {
-			r.dispatch(e)
-		}
-	}
-	return next
-}
-
-// scan reads the index up to now. Entries of a destination that has its share of
-// the window already are passed over, so that one does not keep the others out.
-func (r *runner) scan() (list []due, next time.Time, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.full, r.passed = false, false
-	room := r.q.cfg.Window - len(r.active)
-	share := max(r.q.cfg.Window/4, 1)
-	taken := map[string]int{}
-	for name, d := range r.dests {
-		taken[name] = len(d.jobs)
-	}
-	now := time.Now()
-	err = r.q.store.View(r.ctx, storage.System, func(v *storage.View) error {
-		list, next = list[:0], time.Time{}
-		c, err := collection(v)
-		if c == 0 || err != nil {
-			return err
-		}
-		for k, domain := range v.ScanIndex(c, dueRange(nil, now.Add(time.Hour))) {
-			at, n, ok := readDue(k)
-			if !ok || r.active[n] != nil {
-				continue
-			}
-			if at > now.Unix() {
-				next = time.Unix(at, 0)
-				break
-			}
-			if room == len(list) {
-				r.full = true
-				break
-			}
-			name, _ := r.q.destination(string(domain))
-			if taken[name] >= share {
-				r.passed = true
-				continue
-			}
-			taken[name]++
-			list = append(list, due{n, name})
-		}
-		return nil
-	})
-	return list, next, err
 }
 
 // dispatch gives each destination its job of an entry.
@@ -206,7 +136,7 @@ func (r *runner) dispatch(e *Entry) {
 	r.mu.Unlock()
 	if len(order) == 0 { // nothing to send, but perhaps something to report
 		w.touched = true
-		r.conclude(e.Num, w)
+		r.conclude(e, w)
 	}
 }
 
@@ -242,8 +172,8 @@ func (r *runner) next(d *dest) *job {
 	j := d.jobs[0]
 	d.jobs[0] = nil
 	d.jobs = d.jobs[1:]
-	if (r.full || r.passed) && len(d.jobs) < max(r.q.cfg.Window/8, 1) {
-		r.full, r.passed = false, false
+	if !d.asked && len(d.jobs) < r.low() && (r.full || r.passed[d.name] != nil) {
+		d.asked = true
 		r.q.wake()
 	}
 	return j
@@ -253,9 +183,11 @@ func (r *runner) next(d *dest) *job {
 // as long as that holds.
 func (r *runner) serve(d *dest) {
 	if d.name == "" {
+		var before *outcome
 		for j := r.next(d); j != nil; j = r.next(d) {
-			r.settle(j, r.q.deliver(r.work, j))
+			before = r.settle(before, j, r.q.deliver(r.work, j))
 		}
+		before.wait()
 		return
 	}
 	select {
@@ -265,6 +197,8 @@ func (r *runner) serve(d *dest) {
 	}
 	var s *session
 	var hosts []host
+	var before *outcome
+	defer func() { before.wait() }()
 	defer func() { s.close() }()
 	for j := r.next(d); j != nil; j = r.next(d) {
 		var out []*Outcome
@@ -273,7 +207,7 @@ func (r *runner) serve(d *dest) {
 			s.close()
 			s = nil
 		}
-		r.settle(j, out)
+		before = r.settle(before, j, out)
 	}
 }
 

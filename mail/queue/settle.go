@@ -11,66 +11,6 @@ import (
 	"atrium/storage"
 )
 
-// settle writes the outcome of a job. It returns when that is on disk: the next
-// message over the same connection comes after it.
-func (r *runner) settle(j *job, out []*Outcome) {
-	e := j.entry
-	now := time.Now()
-	cut := true
-	for i, o := range out {
-		if o != stopping {
-			cut = false
-			r.q.logOutcome(e, &e.Recipients[j.to[i]], o)
-		}
-	}
-	// The state is written although ctx ended: what went out must be known.
-	ctx := context.WithoutCancel(r.ctx)
-	r.mu.Lock()
-	j.work.touched = j.work.touched || !cut
-	j.work.left--
-	last := j.work.left == 0
-	r.mu.Unlock()
-	if !cut {
-		done, due := false, time.Time{}
-		err := r.q.store.Update(ctx, storage.System, func(tx *storage.Tx) error {
-			done = false
-			return change(tx, e.Num, func(x *Entry) (bool, error) {
-				for i, o := range out {
-					if o != stopping {
-						x.Recipients[j.to[i]].settle(o, now)
-					}
-				}
-				if last {
-					x.expire(&r.q.cfg, now)
-				}
-				if last && !x.Held && len(x.reports()) == 0 && !x.delayDue(&r.q.cfg, now) {
-					done = true
-					gone := x.finish(&r.q.cfg, now)
-					due = x.Due
-					return gone, nil
-				}
-				return false, nil
-			})
-		})
-		switch {
-		case errors.Is(err, storage.NotFound): // dropped meanwhile
-			done = true
-		case err != nil:
-			r.q.log.Error("outcome of a queued message could not be written: it may go twice", "message", e.ID, "error", err)
-			r.release(e.Num, last)
-			return
-		}
-		if done && last {
-			r.release(e.Num, true)
-			r.soon(due, now)
-			return
-		}
-	}
-	if last {
-		r.conclude(e.Num, j.work)
-	}
-}
-
 // release lets go of an entry in memory.
 func (r *runner) release(n storage.Num, last bool) {
 	if !last {
@@ -78,10 +18,9 @@ func (r *runner) release(n storage.Num, last bool) {
 	}
 	r.mu.Lock()
 	delete(r.active, n)
-	// What was passed over is looked for when its destination has little left: each look goes through all of it.
-	more := r.full && len(r.active) < r.q.cfg.Window/2 || r.passed && len(r.active) == 0
+	more := r.full && len(r.active) <= r.q.cfg.Window-r.low() || len(r.passed) > 0 && len(r.active) == 0
 	if more {
-		r.full, r.passed = false, false
+		r.full = false
 	}
 	r.mu.Unlock()
 	if more {
@@ -91,6 +30,10 @@ func (r *runner) release(n storage.Num, last bool) {
 
 // soon has the runner look again where an entry is due before it looks by itself.
 func (r *runner) soon(due, now time.Time) {
+	if due.IsZero() {
+		return
+	}
+	r.q.came(due)
 	if due.After(now) && due.Sub(now) < patience {
 		r.q.wake()
 	}
@@ -99,7 +42,8 @@ func (r *runner) soon(due, now time.Time) {
 // conclude ends an attempt: it reports what there is to report, and says when the
 // entry is due again or removes it. Reports come into the queue in the same
 // transaction, so that none is lost and none comes twice.
-func (r *runner) conclude(n storage.Num, w *work) {
+func (r *runner) conclude(of *Entry, w *work) {
+	n := of.Num
 	var due time.Time
 	defer func() {
 		r.release(n, true)
@@ -118,6 +62,7 @@ func (r *runner) conclude(n storage.Num, w *work) {
 	if err != nil {
 		if !errors.Is(err, storage.NotFound) {
 			r.q.log.Error("queue entry cannot be read", "entry", n, "error", err)
+			due = of.Due
 		}
 		return
 	}
@@ -125,6 +70,7 @@ func (r *runner) conclude(n storage.Num, w *work) {
 	made, err := r.q.report(ctx, e, now)
 	if err != nil {
 		r.q.log.Error("report to a sender could not be written, it will be tried again", "message", e.ID, "error", err)
+		due = of.Due
 		return
 	}
 	defer made.release()
@@ -135,7 +81,11 @@ func (r *runner) conclude(n storage.Num, w *work) {
 				return err
 			}
 		}
-		return change(tx, n, func(x *Entry) (bool, error) {
+		c, err := collection(&tx.View)
+		if err != nil {
+			return err
+		}
+		return change(tx, c, n, func(x *Entry) (bool, error) {
 			x.expire(&r.q.cfg, now)
 			for i := range x.Recipients {
 				made.mark(&x.Recipients[i], &e.Recipients[i])
@@ -151,9 +101,11 @@ func (r *runner) conclude(n storage.Num, w *work) {
 	})
 	if err != nil && !errors.Is(err, storage.NotFound) {
 		r.q.log.Error("outcome of a queued message could not be written", "message", e.ID, "error", err)
+		due = of.Due
 		return
 	}
-	if len(made.entries) > 0 {
+	for _, m := range made.entries {
+		r.q.came(m.Due)
 		r.q.wake()
 	}
 }
