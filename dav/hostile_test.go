@@ -486,3 +486,41 @@ func TestDroppedElsewhere(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 }
+
+// TestMended: a character that a fold has cut in two, and control characters that were pasted into a text, are no
+// reason to refuse it; the answer has no ETag then, and all that is served is UTF-8 (RFC 5545 §3.1, RFC 4791 §5.3.4).
+func TestMended(t *testing.T) {
+	s := davtest.New(t)
+	for _, tc := range []struct{ path, contentType, sent, stored string }{
+		{"/addressbooks/user1@example.org/contacts/a.vcf", "text/vcard", "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:a\r\nFN:J\xc3\r\n \xbcr\x0bgen\r\nEND:VCARD\r\n",
+			"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:a\r\nFN:J\u00fc\r\n rgen\r\nEND:VCARD\r\n"},
+		{"/calendars/user1@example.org/calendar/a.ics", "text/calendar",
+			"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//t//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260110T090000Z\r\nSUMMARY:caf\xc3\r\n \xa9\x0b\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+			"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//t//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260110T090000Z\r\nSUMMARY:caf\u00e9\r\n \r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"},
+	} {
+		do := func(method, body string) *http.Response {
+			rq, err := http.NewRequest(method, s.URL+tc.path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rq.SetBasicAuth("user1", "pass")
+			rq.Header.Set("Content-Type", tc.contentType)
+			r, err := http.DefaultClient.Do(rq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { r.Body.Close() })
+			return r
+		}
+		if r := do("PUT", tc.sent); r.StatusCode != http.StatusCreated || r.Header.Get("ETag") != "" {
+			t.Errorf("PUT %s: %s, ETag %q", tc.path, r.Status, r.Header.Get("ETag"))
+		}
+		r := do("GET", "")
+		if b, err := io.ReadAll(r.Body); err != nil || string(b) != tc.stored {
+			t.Errorf("GET %s: %v\n%q, want\n%q", tc.path, err, b, tc.stored)
+		}
+		if r := do("PUT", tc.stored); r.StatusCode != http.StatusNoContent || r.Header.Get("ETag") == "" {
+			t.Errorf("the stored octets again: %s, ETag %q", r.Status, r.Header.Get("ETag"))
+		}
+	}
+}

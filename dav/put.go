@@ -56,7 +56,9 @@ func put(rq *Request, w http.ResponseWriter) error {
 		status = http.StatusCreated
 	}
 	h := w.Header()
-	h["Etag"] = []string{`"` + e.ETag + `"`}
+	if !e.Altered {
+		h["Etag"] = []string{`"` + e.ETag + `"`}
+	}
 	if e.ScheduleTag != "" {
 		h["Schedule-Tag"] = []string{`"` + e.ScheduleTag + `"`}
 	}

@@ -90,6 +90,8 @@ type Entry struct {
 	Size        int64
 	Modified    time.Time // UTC
 	Modseq      uint64
+
+	Altered bool // of a PUT: what is stored are not the octets that were sent
 }
 
 // Delta is what changed in a collection.

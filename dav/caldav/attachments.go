@@ -95,7 +95,7 @@ func (f *face) attach(rq *dav.Request, w http.ResponseWriter, _ *elem.Reader, _ 
 		}
 		defer o.Release()
 		raw = o.Raw
-		e, _, err = upload{o}.Put(tx, r.Collection.ID, r.Entry.Name)
+		e, _, err = upload{Object: o}.Put(tx, r.Collection.ID, r.Entry.Name)
 		return err
 	})
 	if err != nil {

@@ -149,11 +149,16 @@ func (f *face) open(ctx context.Context, v *storage.View, o storage.ObjectID) (d
 }
 
 // upload is an object on its way in.
-type upload struct{ *calendar.Object }
+type upload struct {
+	*calendar.Object
+	altered bool
+}
 
 func (u upload) Put(tx *storage.Tx, id storage.CollectionID, name string) (dav.Entry, bool, error) {
 	e, created, err := calendar.Put(tx, id, name, u.Object, calendar.Condition{})
-	return entry(e), created, err
+	out := entry(e)
+	out.Altered = u.altered
+	return out, created, err
 }
 
 // prepare reads and validates what a PUT sends (RFC 4791 §5.3.2.1).
@@ -163,7 +168,7 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 			return nil, &ics.Error{Condition: ics.SupportedData, Text: "the body is not text/calendar"}
 		}
 	}
-	raw, err := dav.ReadBody(body, rq.ContentLength)
+	raw, altered, err := dav.ReadText(body, rq.ContentLength)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +178,7 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upload{o}, nil
+	return upload{o, altered}, nil
 }
 
 func remove(tx *storage.Tx, id storage.CollectionID, name string) error {

@@ -108,11 +108,16 @@ func (f *face) open(ctx context.Context, v *storage.View, o storage.ObjectID) (d
 }
 
 // upload is a card on its way in.
-type upload struct{ *contacts.Object }
+type upload struct {
+	*contacts.Object
+	altered bool
+}
 
 func (u upload) Put(tx *storage.Tx, id storage.CollectionID, name string) (dav.Entry, bool, error) {
 	e, created, err := contacts.Put(tx, id, name, u.Object, contacts.Condition{})
-	return entry(e), created, err
+	out := entry(e)
+	out.Altered = u.altered
+	return out, created, err
 }
 
 // prepare reads and validates what a PUT sends (RFC 6352 §6.3.2.1).
@@ -126,7 +131,7 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 			return nil, &card.Error{Condition: card.SupportedData, Detail: "the body is not text/vcard"}
 		}
 	}
-	raw, err := dav.ReadBody(body, rq.ContentLength)
+	raw, altered, err := dav.ReadText(body, rq.ContentLength)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +141,7 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upload{o}, nil
+	return upload{o, altered}, nil
 }
 
 func remove(tx *storage.Tx, id storage.CollectionID, name string) error {
