@@ -59,27 +59,22 @@ func postObjects(rq *Request, w http.ResponseWriter, _ *elem.Reader, _ elem.Star
 	if err != nil {
 		return err
 	}
-	all := make([]one, len(objects))
-	for i, o := range objects {
-		all[i].body = o
-	}
-	contentType, _, _ := strings.Cut(rq.Header.Get("Content-Type"), ";")
-	if m := etags(rq.Header["If-Match"]); m != nil { // of the collection: its ctag
-		err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
-			r, err := rq.locate(v, rq.Target)
-			if err != nil {
-				return err
+	var all []one
+	for _, o := range objects {
+		parts := [][]byte{o}
+		if split := rq.Target.Tree.Split; split != nil {
+			if p, err := split(o, maxBulk); err == nil {
+				parts = p // what cannot be read is refused by itself
 			}
-			now, err := rq.syncToken(v, r)
-			if err == nil && !among(m, now) {
-				err = &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
-			}
-			return err
-		})
-		if err != nil {
-			return err
+		}
+		for _, p := range parts {
+			all = append(all, one{body: p})
 		}
 	}
+	if len(all) > maxBulk {
+		return Fail(http.StatusInsufficientStorage, "more than %d objects", maxBulk)
+	}
+	contentType, _, _ := strings.Cut(rq.Header.Get("Content-Type"), ";")
 	return rq.many(w, contentType, all)
 }
 
@@ -173,9 +168,19 @@ func (rq *Request) readOne(r *elem.Reader, data []xml.Name) (o one) {
 	return o
 }
 
-// many does what is asked of each and tells how it went.
-func (rq *Request) many(w http.ResponseWriter, contentType string, all []one) error {
-	err := rq.view(rq.Target.account(rq), func(v *storage.View) error {
+// ctagCondition begins the If header by which Apple's clients name the ctag that the collection must have.
+const ctagCondition = "<http://me.com/_namespace/ctag/"
+
+// ctag is the collection's; conditional tells to hold it against the request's headers.
+func (rq *Request) ctag(conditional bool) (now string, err error) {
+	var want []string
+	if conditional {
+		want = etags(rq.Header["If-Match"])
+		if c, ok := strings.CutPrefix(strings.TrimSpace(rq.Header.Get("If")), ctagCondition); ok {
+			want = append(want, strings.TrimSuffix(c, ">"))
+		}
+	}
+	err = rq.view(rq.Target.account(rq), func(v *storage.View) error {
 		r, err := rq.locate(v, rq.Target)
 		if err == nil && !r.shareable() {
 			err = rq.notHere()
@@ -183,9 +188,20 @@ func (rq *Request) many(w http.ResponseWriter, contentType string, all []one) er
 		if err == nil {
 			err = r.need(storage.Lookup)
 		}
+		if err != nil {
+			return err
+		}
+		if now, err = rq.syncToken(v, r); err == nil && want != nil && !among(want, now) {
+			err = &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
+		}
 		return err
 	})
-	if err != nil {
+	return now, err
+}
+
+// many does what is asked of each and tells how it went, and the ctag after all.
+func (rq *Request) many(w http.ResponseWriter, contentType string, all []one) error {
+	if _, err := rq.ctag(true); err != nil {
 		return err
 	}
 	for _, h := range []string{"If-Match", "If-None-Match", "If", "Expect"} {
@@ -230,6 +246,9 @@ func (rq *Request) many(w http.ResponseWriter, contentType string, all []one) er
 		}
 		l.EndResponse()
 	}
+	if now, err := rq.ctag(false); err == nil {
+		w.Header()["CTag"] = []string{now} // spelled as clients know it
+	}
 	return l.Finish()
 }
 
@@ -238,8 +257,6 @@ func (rq *Request) doOne(collection *Target, o *one, contentType string) (e Entr
 	conds := &conditions{}
 	if o.match != "" {
 		conds.match = []string{o.match}
-	} else if o.name != "" && !o.delete {
-		conds.noneMatch = []string{"*"}
 	}
 	if o.name == "" {
 		if o.delete {
@@ -285,9 +302,26 @@ func (rq *Request) doOne(collection *Target, o *one, contentType string) (e Entr
 
 // uidOf is the UID in an object, by which a client knows again what it sent.
 func uidOf(b []byte) string {
-	for line := range bytes.Lines(b) {
-		if len(line) > 4 && bytes.EqualFold(line[:4], []byte("UID:")) {
-			return strings.TrimSpace(string(line[4:]))
+	unfold := strings.NewReplacer("\r\n ", "", "\r\n\t", "", "\n ", "", "\n\t", "")
+	for at := 0; at < len(b); {
+		end := at
+		for { // to the end of the line with its folds
+			n := bytes.IndexByte(b[end:], '\n')
+			if n < 0 {
+				end = len(b)
+				break
+			}
+			if end += n + 1; end >= len(b) || b[end] != ' ' && b[end] != '\t' {
+				break
+			}
+		}
+		line := b[at:end]
+		at = end
+		if len(line) < 4 || !bytes.EqualFold(line[:3], []byte("UID")) || line[3] != ':' && line[3] != ';' {
+			continue
+		}
+		if _, value, ok := strings.Cut(unfold.Replace(string(line)), ":"); ok {
+			return strings.TrimSpace(value)
 		}
 	}
 	return ""

@@ -1,6 +1,9 @@
 package card
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // Limits bounds what Parse takes.
 type Limits struct {
@@ -103,6 +106,24 @@ func (p *Prop) Text() string {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+// Items yields the items of a value that is a list, with their escapes undone (RFC 6350 §3.3, §3.4).
+func (p *Prop) Items() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start := 0
+		for i := 0; ; i++ {
+			if end := i >= len(p.Value); end || p.Value[i] == ',' {
+				item := Prop{Value: p.Value[start:min(i, len(p.Value))]}
+				if !yield(strings.TrimSpace(item.Text())) || end {
+					return
+				}
+				start = i + 1
+			} else if p.Value[i] == '\\' {
+				i++
+			}
+		}
+	}
 }
 
 // Select returns the octets of the card with only the named (upper-case)

@@ -3,6 +3,7 @@ package card
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -142,6 +143,19 @@ func BenchmarkParse(b *testing.B) {
 	for b.Loop() {
 		if _, err := Parse(raw, Limits{}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestItems(t *testing.T) {
+	for _, tc := range []struct {
+		value string
+		want  []string
+	}{
+		{"", []string{""}}, {"a", []string{"a"}}, {"a,b\\,c , d", []string{"a", "b,c", "d"}}, {"a,", []string{"a", ""}}, {`a,b\`, []string{"a", `b\`}},
+	} {
+		if got := slices.Collect((&Prop{Value: tc.value}).Items()); !slices.Equal(got, tc.want) {
+			t.Errorf("%q: %q, want %q", tc.value, got, tc.want)
 		}
 	}
 }

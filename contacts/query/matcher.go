@@ -101,14 +101,23 @@ func (m *Matcher) value(i int, value []byte) bool {
 		return true
 	}
 	for k := range p.Texts {
-		if m.text(&p.Texts[k], m.texts[i][k], value) != p.All {
+		if m.item(i, k, value) != p.All {
 			return !p.All
 		}
 	}
 	return p.All
 }
 
-// text is TextMatch.match with its text folded already, without memory of its
+// item is TextMatch.property.
+func (m *Matcher) item(i, k int, value []byte) bool {
+	t := &m.f.Props[i].Texts[k]
+	if t.byItem(m.names[i]) && bytes.IndexByte(value, ',') >= 0 {
+		return t.property(&card.Prop{Name: m.names[i], Value: string(value)})
+	}
+	return m.text(t, m.texts[i][k], value)
+}
+
+// text is TextMatch.property of a value that is no list, with its text folded already, without memory of its
 // own for values in ASCII without escapes.
 func (m *Matcher) text(t *TextMatch, folded string, value []byte) bool {
 	c := t.collation()

@@ -144,7 +144,7 @@ func (p *PropFilter) passes(x *card.Prop) bool {
 		return true
 	}
 	for i := range p.Texts {
-		if p.Texts[i].match(x.Text()) != p.All {
+		if p.Texts[i].property(x) != p.All {
 			return !p.All
 		}
 	}
@@ -168,7 +168,7 @@ func (f *ParamFilter) match(x *card.Prop) bool {
 			return true
 		}
 		for _, v := range x.Params[i].Values {
-			if f.Text.match(v) {
+			if f.Text.has(v) != f.Text.Negate {
 				return true
 			}
 		}
@@ -184,19 +184,38 @@ func (t *TextMatch) collation() string {
 	return t.Collation
 }
 
-func (t *TextMatch) match(value string) bool {
-	c := t.collation()
-	value, text := fold(c, value), fold(c, t.Text)
-	var ok bool
-	switch t.Type {
-	case "equals":
-		ok = value == text
-	case "starts-with":
-		ok = strings.HasPrefix(value, text)
-	case "ends-with":
-		ok = strings.HasSuffix(value, text)
-	default:
-		ok = strings.Contains(value, text)
+// lists are the properties whose value is a list (RFC 6350 §6.2.3, §6.7.1).
+var lists = []string{"NICKNAME", "CATEGORIES"}
+
+// byItem tells that each item of the property's value is compared too: "Eric" equals one of "Red,Eric".
+func (t *TextMatch) byItem(name string) bool {
+	return t.Type != "" && t.Type != "contains" && slices.Contains(lists, name)
+}
+
+// property compares a property's value, and each of its items.
+func (t *TextMatch) property(x *card.Prop) bool {
+	ok := t.has(x.Text())
+	if !ok && t.byItem(x.Name) {
+		for item := range x.Items() {
+			if ok = t.has(item); ok {
+				break
+			}
+		}
 	}
 	return ok != t.Negate
+}
+
+// has compares without regard to Negate.
+func (t *TextMatch) has(value string) bool {
+	c := t.collation()
+	value, text := fold(c, value), fold(c, t.Text)
+	switch t.Type {
+	case "equals":
+		return value == text
+	case "starts-with":
+		return strings.HasPrefix(value, text)
+	case "ends-with":
+		return strings.HasSuffix(value, text)
+	}
+	return strings.Contains(value, text)
 }

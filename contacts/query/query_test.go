@@ -8,7 +8,7 @@ import (
 )
 
 const src = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:u1\r\nFN:Zoë Ångström\r\nitem1.EMAIL;TYPE=HOME:zoe@home.example\r\n" +
-	"EMAIL;TYPE=WORK:z.angstrom@work.example\r\nNICKNAME:Zo\r\nEND:VCARD\r\n"
+	"EMAIL;TYPE=WORK:z.angstrom@work.example\r\nNICKNAME:Zo\r\nCATEGORIES:Red\\, dark, Friends,Work\r\nEND:VCARD\r\n"
 
 func TestMatch(t *testing.T) {
 	c, err := card.Parse([]byte(src), card.Limits{})
@@ -33,6 +33,15 @@ func TestMatch(t *testing.T) {
 		{"ascii-casemap leaves ë alone", Filter{Props: []PropFilter{{Name: "FN", Texts: text("ZOË", "", "i;ascii-casemap", false)}}}, false},
 		{"octet", Filter{Props: []PropFilter{{Name: "FN", Texts: text("zoë", "", "i;octet", false)}}}, false},
 		{"equals", Filter{Props: []PropFilter{{Name: "NICKNAME", Texts: text("zo", "equals", "", false)}}}, true},
+		{"equals an item", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("friends", "equals", "", false)}}}, true},
+		{"equals the last item", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("WORK", "equals", "", false)}}}, true},
+		{"an item with a comma", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("Red, dark", "equals", "i;octet", false)}}}, true},
+		{"no item", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("Red", "equals", "", false)}}}, false},
+		{"the whole list", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("red, dark, friends,work", "equals", "", false)}}}, true},
+		{"an item starts with", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("fri", "starts-with", "", false)}}}, true},
+		{"an item ends with", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("nds", "ends-with", "", false)}}}, true},
+		{"no item, negated", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("friends", "equals", "", true)}}}, false},
+		{"contains over items", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("friends,work", "contains", "", false)}}}, true},
 		{"starts-with", Filter{Props: []PropFilter{{Name: "FN", Texts: text("zoë", "starts-with", "", false)}}}, true},
 		{"ends-with", Filter{Props: []PropFilter{{Name: "FN", Texts: text("zoë", "ends-with", "", false)}}}, false},
 		{"negate", Filter{Props: []PropFilter{{Name: "FN", Texts: text("bob", "", "", true)}}}, true},
