@@ -21,7 +21,7 @@ func (c *Card) Convert(version string) []byte {
 	for i := range c.Props {
 		p := &c.Props[i]
 		l := line{group: p.Group, name: p.Name, sent: c.sent(p), params: p.Params, value: p.Value}
-		if c.Version == "2.1" {
+		if enc, _ := l.param("ENCODING"); c.Version == "2.1" || strings.EqualFold(enc, "QUOTED-PRINTABLE") { // some write it in 3.0 too
 			modernize(&l)
 		}
 		if l.group != "" {

@@ -97,6 +97,8 @@ func (v *conversion) fourLine(l line, labels []line) {
 		}
 	case "PHOTO", "LOGO", "SOUND", "KEY":
 		fourBinary(&l, value)
+	case "URL", "IMPP", "CALURI", "CALADRURI", "FBURL":
+		l.value = strings.ReplaceAll(l.value, "\\:", ":") // as Apple writes it
 	case "GEO":
 		if lat, lon, ok := strings.Cut(l.value, ";"); ok {
 			l.value = "geo:" + strings.TrimSpace(lat) + "," + strings.TrimSpace(lon)

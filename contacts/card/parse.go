@@ -139,9 +139,18 @@ func (p *parser) property() (*Prop, error) {
 	}
 	prop.Value = head[colon+1:]
 	if len(folded) > 0 {
+		if prop.quotedPrintable() { // a soft line break and a fold in one
+			for i, s := range append([]string{prop.Value}, folded[:len(folded)-1]...) {
+				if s = strings.TrimSuffix(s, "="); i == 0 {
+					prop.Value = s
+				} else {
+					folded[i-1] = s
+				}
+			}
+		}
 		prop.Value += strings.Join(folded, "")
 	}
-	p.quotedPrintable(prop)
+	p.softBreaks(prop)
 	prop.End = p.at
 	return prop, nil
 }
@@ -167,21 +176,27 @@ func colonAt(s string) (at int, open bool) {
 	return -1, open
 }
 
-// quotedPrintable joins the soft line breaks of vCard 2.1, whose next lines
-// begin without a blank.
-func (p *parser) quotedPrintable(prop *Prop) {
-	if !strings.HasSuffix(prop.Value, "=") {
-		return
-	}
-	qp := false
-	for i := range prop.Params {
-		for _, v := range prop.Params[i].Values {
-			qp = qp || strings.EqualFold(v, "QUOTED-PRINTABLE")
+// quotedPrintable tells whether the value is encoded so, as vCard 2.1 has it.
+func (p *Prop) quotedPrintable() bool {
+	for i := range p.Params {
+		for _, v := range p.Params[i].Values {
+			if strings.EqualFold(v, "QUOTED-PRINTABLE") {
+				return true
+			}
 		}
+	}
+	return false
+}
+
+// softBreaks joins the soft line breaks of vCard 2.1, whose next lines
+// begin without a blank.
+func (p *parser) softBreaks(prop *Prop) {
+	if !strings.HasSuffix(prop.Value, "=") || !prop.quotedPrintable() {
+		return
 	}
 	var b strings.Builder
 	b.WriteString(prop.Value)
-	for last := prop.Value; qp && strings.HasSuffix(last, "="); {
+	for last := prop.Value; strings.HasSuffix(last, "="); {
 		s, ok := p.physical()
 		if !ok {
 			break

@@ -105,7 +105,7 @@ func (v *conversion) threeLine(l line) {
 		l.drop("GEO", "TZ", "CC")
 		v.add(l)
 		if labelled {
-			v.add(line{name: "LABEL", params: l.params, value: escape(label)})
+			v.add(line{name: "LABEL", params: l.params, value: escape((&Prop{Value: label}).Text())})
 		}
 		return
 	}
