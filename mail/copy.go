@@ -8,6 +8,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/storage"
+	"atrium/storage/kv"
 )
 
 // Copied tells which messages went where: the UIDs in From and To stand in the
@@ -18,7 +19,9 @@ type Copied struct {
 }
 
 func (c *Copied) add(d *Copied) {
-	c.UIDValidity = d.UIDValidity
+	if d.UIDValidity != 0 {
+		c.UIDValidity = d.UIDValidity
+	}
 	for _, r := range d.From {
 		c.From = addRange(c.From, r)
 	}
@@ -74,9 +77,7 @@ func (a *Account) transfer(ctx context.Context, id ID, uids imap.UIDSet, dst *Ac
 	uids = under(clean(uids), imap.UID(next))
 	err = a.bulk(ctx, id, need, uids, a.store.batchRows(), every, func(list []imap.UID) error {
 		did, err := a.transferBatch(ctx, id, list, dst, to, need, move)
-		if err == nil {
-			out.add(&did)
-		}
+		out.add(&did) // what was done, also when it failed after that
 		return err
 	})
 	if len(out.To) > 0 {
@@ -103,7 +104,10 @@ func (a *Account) transferBatch(ctx context.Context, id ID, list []imap.UID, dst
 		out, err = a.share(tx, id, list, dst, to, need, move)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return Copied{}, err
+	}
+	return out, nil
 }
 
 // share copies or moves messages within one account.
@@ -257,18 +261,40 @@ func (a *Account) carry(ctx context.Context, id ID, list []imap.UID, dst *Accoun
 			return out, err
 		}
 		list = list[n:]
-		did, err := dst.unpack(ctx, to, part)
-		if err != nil {
-			return out, err
-		}
-		if move {
-			if _, err := a.remove(ctx, id, did.From, need, every); err != nil {
+		for len(part) > 0 {
+			did, n, err := dst.unpackSome(ctx, to, part)
+			if err != nil {
 				return out, err
 			}
+			part = part[n:]
+			if move { // once it is there it goes here, whoever waits for it
+				if _, err := a.remove(context.WithoutCancel(ctx), id, did.From, need, every); err != nil {
+					return out, err
+				}
+			}
+			out.add(&did)
 		}
-		out.add(&did)
 	}
 	return out, nil
+}
+
+// unpackSome puts n of the messages into a mailbox, as many as one transaction takes.
+func (a *Account) unpackSome(ctx context.Context, to ID, part []parcel) (out Copied, n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return out, 0, err
+	}
+	for n = len(part); ; n /= 2 {
+		if out, err = a.unpack(ctx, to, part[:n]); err == nil {
+			return out, n, nil
+		}
+		switch big := errors.Is(err, kv.TooBig); {
+		case big && n > 1:
+		case big: // what was carried is not to be carried again by halves
+			return Copied{}, 0, fmt.Errorf("message %d: %w", part[0].uid, storage.TooLarge)
+		default:
+			return Copied{}, 0, err
+		}
+	}
 }
 
 const (

@@ -109,11 +109,20 @@ func TestScale(t *testing.T) {
 		r, err := a.Copy(ctx, id, all, a, to)
 		return count(r.To), err
 	})
+	step("MOVE", n, func() (int, error) {
+		m, err := a.Create(ctx, "moved")
+		if err != nil {
+			return 0, err
+		}
+		r, err := a.Move(ctx, to, all, a, m.ID)
+		to = m.ID
+		return count(r.To), err
+	})
 	step("EXPUNGE", n, func() (int, error) {
 		gone, err := a.Expunge(ctx, id)
 		return count(gone), err
 	})
-	m, err := a.Mailbox(ctx, "copy")
+	m, err := a.Mailbox(ctx, "moved")
 	if err != nil || int(m.Exists) != n {
 		t.Errorf("the copy has %d messages, %v", m.Exists, err)
 	}
