@@ -89,12 +89,15 @@ func entity(h http.Header, e *Entry) {
 	if e.ScheduleTag != "" {
 		h["Schedule-Tag"] = []string{`"` + e.ScheduleTag + `"`}
 	}
+	// Shared caches keep out, others ask again: clients hold what they got by its ETag (RFC 9111 §5.2.2).
+	h["Cache-Control"] = private
 	// What a stranger sent must not run as a page of this host.
 	h["X-Content-Type-Options"] = nosniff
 	h["Content-Security-Policy"] = sandbox
 }
 
 var (
+	private = []string{"private, no-cache"}
 	nosniff = []string{"nosniff"}
 	sandbox = []string{"default-src 'none'; sandbox"}
 )
