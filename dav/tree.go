@@ -66,6 +66,8 @@ type Tree struct {
 
 	// Prepare takes a body that a client sends, outside of any transaction.
 	Prepare func(rq *Request, body io.Reader) (Upload, error)
+	// Split cuts what a client sends as one body into at most so many bodies of one member each. May be nil.
+	Split func(body []byte, most int) ([][]byte, error)
 
 	// Delete removes a member. Copy and Move give one another place in its account,
 	// replacing what is there.

@@ -66,7 +66,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Label) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
-		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Split: split, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
 		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index,
 		Alias: [][]xml.Name{elem.Names("D:collection", "CS:subscribed"), elem.Names("D:collection", "C:calendar", "CS:subscribed")},
 	}
@@ -179,6 +179,14 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 		return nil, err
 	}
 	return upload{o, altered}, nil
+}
+
+// split cuts a calendar with objects of several UIDs into those objects.
+func split(body []byte, most int) ([][]byte, error) {
+	limits := ics.DefaultLimits()
+	limits.Size = max(limits.Size, len(body))
+	list, err := calendar.Split(body, limits, most)
+	return list, wrap(err, nil)
 }
 
 func remove(tx *storage.Tx, id storage.CollectionID, name string) error {
