@@ -221,7 +221,7 @@ func remove(rq *Request, w http.ResponseWriter) error {
 		rq.Depth = NoDepth
 	}
 	err = rq.update(func(tx *storage.Tx) error {
-		r, err := rq.locate(&tx.View, rq.Target)
+		r, err := rq.locateFor(&tx.View, rq.Target, storage.Delete)
 		if err != nil {
 			return err
 		}

@@ -60,8 +60,13 @@ func (t *Target) account(rq *Request) storage.AccountID {
 var errNowhere = fmt.Errorf("path: %w", storage.NotFound)
 
 // locate resolves a target in a snapshot of its account. What the actor may
-// not know of is storage.NotFound.
+// not know of is storage.NotFound; of what is in a collection that it cannot read it is told nothing.
 func (rq *Request) locate(v *storage.View, t *Target) (*Resource, error) {
+	return rq.locateFor(v, t, storage.Read)
+}
+
+// locateFor is locate that in a collection which the actor cannot read is content with another right to its members.
+func (rq *Request) locateFor(v *storage.View, t *Target, instead storage.Rights) (*Resource, error) {
 	if t.Tree == nil {
 		return rq.locatePlace(t)
 	}
@@ -82,8 +87,10 @@ func (rq *Request) locate(v *storage.View, t *Target) (*Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := parent.need(storage.Read); err != nil {
-		return nil, err // whether it is there or not
+	if !parent.Rights.Has(storage.Read) {
+		if err := parent.need(instead); err != nil {
+			return nil, err // whether it is there or not
+		}
 	}
 	e, err := t.Tree.ByName(v, parent.Collection.ID, name)
 	if err != nil {
@@ -182,7 +189,7 @@ func (rq *Request) asCollection(v *storage.View, t *Target, c *storage.Collectio
 	if err != nil {
 		return nil, err
 	}
-	if rights&(storage.Lookup|storage.FreeBusy) == 0 {
+	if rights == 0 {
 		return nil, errNowhere
 	}
 	return &Resource{Kind: t.Tree.Collection, Path: t.path(n, true), Tree: t.Tree, Owner: t.Owner, Collection: c, Rights: rights, Mount: t.Mount}, nil

@@ -169,6 +169,52 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestDropBox: who may bind or unbind and nothing else does that and learns nothing (RFC 3744 §3.9, §3.10).
+func TestDropBox(t *testing.T) {
+	s := davtest.New(t)
+	do(t, s, "user1", "PROPFIND", "/", "", "Depth", "0")
+	const prop = `<propfind xmlns="DAV:"><prop><displayname/><getetag/></prop></propfind>`
+	const sync = `<sync-collection xmlns="DAV:"><sync-token/><sync-level>1</sync-level><prop><getetag/></prop></sync-collection>`
+	const multiget = `<C:calendar-multiget xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns="DAV:"><prop><getetag/></prop><href>%sthere.ics</href></C:calendar-multiget>`
+	ics := []string{"Content-Type", "text/calendar"}
+	for _, tc := range []struct {
+		method, name, body   string
+		header               []string
+		bind, unbind, writes int
+	}{
+		{"GET", "there.ics", "", nil, 403, 403, 403},
+		{"GET", "none.ics", "", nil, 403, 403, 403},
+		{"GET", "", "", nil, 403, 403, 403},
+		{"PROPFIND", "", prop, []string{"Depth", "1"}, 403, 403, 403},
+		{"PROPFIND", "there.ics", prop, []string{"Depth", "0"}, 403, 403, 403},
+		{"REPORT", "", sync, nil, 403, 403, 403},
+		{"REPORT", "", multiget, nil, 403, 403, 403},
+		{"PUT", "new.ics", eventText("new"), ics, 201, 403, 403},
+		{"PUT", "there.ics", eventText("there"), ics, 403, 403, 204},
+		{"DELETE", "there.ics", "", nil, 403, 204, 403},
+		{"DELETE", "none.ics", "", nil, 403, 404, 403},
+		{"DELETE", "", "", nil, 403, 403, 403},
+		{"COPY", "there.ics", "", []string{"Destination", "/calendars/user1@example.org/calendar/copied.ics"}, 403, 403, 403},
+		{"MOVE", "there.ics", "", []string{"Destination", "/calendars/user1@example.org/calendar/moved.ics"}, 403, 403, 403},
+		{"ACL", "", `<acl xmlns="DAV:"/>`, nil, 403, 403, 403},
+	} {
+		for i, rights := range []storage.Rights{storage.Insert, storage.Delete, storage.Write} {
+			direct, mount := shared(t, s, fmt.Sprintf("%s-%s-%d-%d", tc.method, strings.TrimSuffix(tc.name, ".ics"), len(tc.body), i), rights)
+			body := tc.body
+			if strings.Contains(body, "%s") {
+				body = fmt.Sprintf(body, direct)
+			}
+			want := []int{tc.bind, tc.unbind, tc.writes}[i]
+			if code, got := do(t, s, "user1", tc.method, direct+tc.name, body, tc.header...); code != want || strings.Contains(got, "secret") {
+				t.Errorf("%v: %s %s: %d, want %d\n%s", rights, tc.method, tc.name, code, want, got)
+			}
+			if code, _ := do(t, s, "user1", "PROPFIND", mount, prop, "Depth", "0"); code != 404 {
+				t.Errorf("%v: it is mounted: %d", rights, code)
+			}
+		}
+	}
+}
+
 // TestGroupHome: what belongs to a group is in its members' homes, and a member makes more of it.
 func TestGroupHome(t *testing.T) {
 	s := davtest.New(t)

@@ -142,9 +142,7 @@ func getTransp(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	s, err := settings(r)
 	if r.Owner.ID != a.Actor.ID {
 		if raw, err := a.Stored(r, elem.N("C:schedule-calendar-transp")); err == nil {
-			if s.Transparent, err = readTransp(raw); err != nil {
-				return err
-			}
+			s.Transparent, _ = readTransp(raw)
 		}
 	}
 	if s.Transparent {
@@ -155,19 +153,20 @@ func getTransp(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	return err
 }
 
-func readTransp(v elem.Raw) (transparent bool, err error) {
+func readTransp(v elem.Raw) (transparent, known bool) {
 	r := v.Reader()
 	r.Root()
 	for s := range r.Children() {
 		transparent = s.Is("C:transparent")
+		known = known || transparent || s.Is("C:opaque")
 	}
-	return transparent, r.Err()
+	return transparent, known && r.Err() == nil
 }
 
 func setTransp(c *dav.Change, v elem.Raw) error {
-	transparent, err := readTransp(v)
-	if err != nil {
-		return err
+	transparent, known := readTransp(v)
+	if !known {
+		return dav.Fail(http.StatusConflict, "neither opaque nor transparent") // RFC 6638 §9.1, RFC 4918 §9.2.1
 	}
 	if c.Personal() {
 		return c.Store(v)
