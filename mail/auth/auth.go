@@ -60,11 +60,12 @@ type Peer struct {
 	Remote netip.Addr           // zero: this machine
 	Local  bool                 // on this machine
 	TLS    *tls.ConnectionState // nil: plain
+	Shown  func() []byte        // the certificate that the server showed, DER; may be nil
 }
 
 // PeerOf tells what is known of a connection.
 func PeerOf(c *conn.Conn) Peer {
-	return Peer{Remote: c.Remote(), Local: c.Local(), TLS: c.TLS()}
+	return Peer{Remote: c.Remote(), Local: c.Local(), TLS: c.TLS(), Shown: c.Certificate}
 }
 
 // Authenticator checks logins.

@@ -5,8 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -23,14 +25,19 @@ func (a *Authenticator) hasBinding(p Peer) bool {
 	if !a.dir.HasScram() || p.TLS == nil {
 		return false
 	}
-	_, ok := binding(p.TLS, "tls-exporter")
-	return ok
+	for _, kind := range []string{"tls-exporter", "tls-server-end-point"} {
+		if _, ok := binding(p, kind); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // binding returns the channel binding data of a type. A TLS 1.2 session
-// without extended master secret has neither.
-func binding(state *tls.ConnectionState, kind string) ([]byte, bool) {
-	if !state.HandshakeComplete {
+// without extended master secret has only that of the certificate.
+func binding(p Peer, kind string) ([]byte, bool) {
+	state := p.TLS
+	if state == nil || !state.HandshakeComplete {
 		return nil, false
 	}
 	switch kind {
@@ -39,8 +46,34 @@ func binding(state *tls.ConnectionState, kind string) ([]byte, bool) {
 		return b, err == nil
 	case "tls-unique": // RFC 5929 §3, up to TLS 1.2
 		return state.TLSUnique, state.Version <= tls.VersionTLS12 && len(state.TLSUnique) > 0
+	case "tls-server-end-point": // RFC 5929 §4
+		if p.Shown == nil {
+			return nil, false
+		}
+		return endPoint(p.Shown())
 	}
 	return nil, false
+}
+
+// endPoint is the hash of a certificate: by the hash of its signature, but by SHA-256 for MD5 and SHA-1. For a signature
+// without one hash there is none.
+func endPoint(der []byte) ([]byte, bool) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, false
+	}
+	switch cert.SignatureAlgorithm {
+	case x509.SHA384WithRSA, x509.SHA384WithRSAPSS, x509.ECDSAWithSHA384:
+		sum := sha512.Sum384(der)
+		return sum[:], true
+	case x509.SHA512WithRSA, x509.SHA512WithRSAPSS, x509.ECDSAWithSHA512:
+		sum := sha512.Sum512(der)
+		return sum[:], true
+	case x509.PureEd25519, x509.UnknownSignatureAlgorithm:
+		return nil, false
+	}
+	sum := sha256.Sum256(der)
+	return sum[:], true
 }
 
 func scram(x *exchange) (*account.Account, error)     { return runScram(x, false) }
@@ -138,7 +171,7 @@ func (x *exchange) parseFirst(s string, plus bool) (f clientFirst, err error) {
 	switch {
 	case plus && bound:
 		var ok bool
-		if f.binding, ok = binding(x.peer.TLS, kind); !ok {
+		if f.binding, ok = binding(x.peer, kind); !ok {
 			return f, fmt.Errorf("channel binding %.40q: %w", kind, Unknown)
 		}
 	case plus, bound:

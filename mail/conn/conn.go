@@ -99,6 +99,25 @@ func (c *Conn) Local() bool { return c.local }
 // TLS returns the state of TLS, nil on a plain connection. It is not to be changed.
 func (c *Conn) TLS() *tls.ConnectionState { return c.state }
 
+// Certificate returns the certificate, DER, that this server shows for the name that the client asked for, nil without
+// TLS.
+func (c *Conn) Certificate() []byte {
+	cfg := c.server.tls
+	if c.state == nil || cfg == nil {
+		return nil
+	}
+	if cfg.GetCertificate != nil {
+		cert, err := cfg.GetCertificate(&tls.ClientHelloInfo{ServerName: c.state.ServerName})
+		if err == nil && cert != nil && len(cert.Certificate) > 0 {
+			return cert.Certificate[0]
+		}
+	}
+	if len(cfg.Certificates) == 1 && len(cfg.Certificates[0].Certificate) > 0 {
+		return cfg.Certificates[0].Certificate[0]
+	}
+	return nil
+}
+
 // CanStartTLS tells whether StartTLS is possible now.
 func (c *Conn) CanStartTLS() bool { return c.tls == nil && c.layer == nil && c.server.tls != nil }
 
