@@ -132,8 +132,10 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 			out.UIDs = addUID(out.UIDs, uid)
 		}
 		uses = in.set.uses
-		out.Modseq, err = tx.Next()
-		return errors.Join(err, in.close(tx))
+		if out.Modseq, err = tx.Next(); err != nil {
+			return err
+		}
+		return errors.Join(in.close(tx), a.replaceSent(tx, in, msgs))
 	})
 	if err != nil {
 		return nil, err
@@ -266,7 +268,7 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 		if out.Modseq, err = tx.Next(); err != nil {
 			return err
 		}
-		return errors.Join(in.close(tx), tx.Remove(id, storage.Num(uid), nil))
+		return errors.Join(in.close(tx), tx.Remove(id, storage.Num(uid), nil), a.replaceSent(tx, in, []NewMessage{msg}))
 	})
 	if err != nil {
 		return nil, err

@@ -126,6 +126,10 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 				if _, err := ParsePopPolicy(m.Value, DefaultPopPolicy()); err != nil {
 					return fmt.Errorf("entry %q: %w", m.Name, err)
 				}
+			case m.Name == SentEntry && id == 0 && m.Value != nil:
+				if err := checkSentEntry(m.Value); err != nil {
+					return fmt.Errorf("entry %q: %w", m.Name, err)
+				}
 			case m.Name == SeenEntry:
 				if fold, err = a.setSeenEntry(tx, id, m.Value); err != nil {
 					return err

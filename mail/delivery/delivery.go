@@ -50,6 +50,7 @@ type Config struct {
 	MaxReceived    int    `toml:"max_received"`    // Received lines from which on a message is in a loop (RFC 5321 §6.3)
 	RefuseDisabled bool   `toml:"refuse_disabled"` // disabled accounts take no mail; else they only cannot log in
 	Parallel       int    `toml:"parallel"`        // accounts of one message that are written to at once
+	CopySent       bool   `toml:"copy_sent"`       // what accounts submit goes into their \Sent too, where they do not say otherwise
 }
 
 // DefaultConfig returns settings that serve everyone.

@@ -123,7 +123,9 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 		return out
 	}
 	if s := m.env.Submit; s != nil && !s.Hold.IsZero() {
-		return m.hold(ctx, out)
+		out = m.hold(ctx, out)
+		m.copySent(ctx, out)
+		return out
 	}
 	jobs := m.jobs(ctx)
 	m.run(ctx, jobs, split)
@@ -135,6 +137,7 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 	if !m.sendOut(ctx, out) && m.env.Whole {
 		m.d.split.remember(split, jobs)
 	}
+	m.copySent(ctx, out)
 	return out
 }
 

@@ -184,6 +184,15 @@ func (m *Message) forwarded() string {
 	return from
 }
 
+// Forwarded is the reverse-path of what a filter sends on from the address at, as forwarded has it.
+func (m *Message) Forwarded(at string) string {
+	from := m.env.From
+	if m.env.Submit != nil || from == "" || len(m.d.secret) == 0 || m.d.dir.Local(domainOf(from)) {
+		return from
+	}
+	return srsForward(m.d.secret, from, at, time.Now())
+}
+
 func domainOf(address string) string {
 	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
 }

@@ -15,6 +15,7 @@ import (
 	"atrium/mail"
 	"atrium/mail/delivery"
 	"atrium/mail/queue"
+	"atrium/mail/resolver"
 	"atrium/mail/sieve"
 	"atrium/storage"
 	"atrium/storage/account"
@@ -389,6 +390,22 @@ func TestEntity(t *testing.T) {
 	} {
 		if got := entity(tc[0]); got != tc[1] {
 			t.Errorf("%q: got %q, want %q", tc[0], got, tc[1])
+		}
+	}
+}
+
+// TestRedirectedSender checks that what a stranger sent goes on with a sender of ours, and what is ours with its own.
+func TestRedirectedSender(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	q, err := queue.Open(r.mail.Storage(), resolver.Static(""), r.Deliverer, queue.DefaultConfig(), slog.New(slog.DiscardHandler))
+	r.must(err)
+	r.must(r.SetQueue(t.Context(), q))
+	r.use(`redirect "x@example.net";`)
+	for from, want := range map[string]string{"carl@example.net": "SRS0=", "bob@example.org": "bob@example.org>", "": ">"} {
+		r.must(r.send(from, hello, false, "ann")[0])
+		sent := r.sent.take()
+		if len(sent) != 1 || !strings.HasPrefix(sent[0], want) || strings.HasPrefix(sent[0], "SRS") && !strings.Contains(sent[0], "=example.net=carl@example.org>x@example.net\n") {
+			t.Errorf("%s: %.100q", from, sent)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (d *delivering) queueMail(ctx context.Context, from string, to []string, co
 	return err
 }
 
-// redirect sends the message on with its own sender (RFC 5228 §4.2). What came by here before, and what would
+// redirect sends the message on with its own sender (RFC 5228 §4.2), a stranger's rewritten (SRS). What came by here before, and what would
 // come back at once, stays.
 func (d *delivering) redirect(a sieve.Redirect) {
 	if d.own(a.To) {
@@ -73,7 +73,7 @@ func (d *delivering) redirect(a sieve.Redirect) {
 	mark := message.AppendField(nil, redirectedField, d.to.Account.Name)
 	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
 		content := io.MultiReader(bytes.NewReader(mark), bytes.NewReader(kept), io.NewSectionReader(d.m, size, d.m.Size()-size))
-		return d.queueMail(ctx, d.env.From, []string{a.To}, content, queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.m.Envelope().RequireTLS})
+		return d.queueMail(ctx, d.m.Forwarded(d.to.Account.Name), []string{a.To}, content, queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.m.Envelope().RequireTLS})
 	})
 }
 
