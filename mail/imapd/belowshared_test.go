@@ -17,7 +17,7 @@ func TestBelowShared(t *testing.T) {
 		2C:
 		2S: a OK $...
 		S: * STATUS Shared/sales/Archive (MESSAGES 1 UIDNEXT 2$...)
-		C: b NOTIFY NONE
+		C: b NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))
 		S: b OK $...
 		C: c ESEARCH IN (subtree (Shared/sales)) SUBJECT offer
 		S: * ESEARCH (TAG "c" MAILBOX Shared/sales/Archive UIDVALIDITY $_) UID ALL 1
@@ -40,7 +40,7 @@ func TestBelowShared(t *testing.T) {
 		2S: c OK $...
 		2C: d UID STORE 1 +FLAGS.SILENT (\Flagged)
 		2S: d OK $...
-		S: * 1 FETCH (FLAGS (\Flagged$...))
+		S: * 1 FETCH (UID 1 FLAGS (\Flagged$...))
 		S: * ESEARCH (TAG "f") UID ADDTO (0 1)
 		C: DONE
 		S: g OK $...
