@@ -33,7 +33,7 @@ func junkOperation(h *house, ctx context.Context, a junkArgs) (any, error) {
 	_, err := h.withAccount(ctx, a.Account, func(x *account.Account) (err error) {
 		switch a.Do {
 		case "train":
-			err = h.junk.Learn(ctx, x.ID)
+			err = h.junk.Train(ctx, x.ID)
 		case "reset":
 			err = h.junk.Reset(ctx, x.ID)
 		case "on", "off":

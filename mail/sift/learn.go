@@ -18,9 +18,10 @@ import (
 
 // Bounds of one round of learning.
 const (
-	maxBatch    = 10  // messages trained in one transaction
-	maxFirst    = 300 // messages of each mailbox that are looked at the first time
-	maxAtOnce   = 2000
+	maxBatch    = 10     // messages trained in one transaction
+	maxFirst    = 300    // messages of each mailbox that are looked at the first time
+	maxAtOnce   = 2000   // changes read at once
+	maxRound    = 100000 // of one mailbox
 	recordSince = "junk/since"
 )
 
@@ -41,16 +42,32 @@ type lesson struct {
 
 // Learn reads an account's log since the last time and learns what its user told.
 func (s *Sifter) Learn(ctx context.Context, a storage.AccountID) error {
+	return s.learn(ctx, a, false)
+}
+
+// Train learns from what is in the mailboxes, whatever the log says: what was seen and stayed in
+// INBOX counts as good.
+func (s *Sifter) Train(ctx context.Context, a storage.AccountID) error { return s.learn(ctx, a, true) }
+
+func (s *Sifter) learn(ctx context.Context, a storage.AccountID, all bool) error {
 	acct := s.mail.Open(a, a)
 	since, first, now, err := s.since(ctx, a)
 	if err != nil {
 		return err
 	}
+	first = first || all
 	boxes, err := acct.Mailboxes(ctx)
 	if err != nil {
 		return err
 	}
 	round := &round{s: s, acct: acct, since: since, first: first}
+	if all {
+		st, err := s.of(ctx, a)
+		if err != nil {
+			return err
+		}
+		round.forgot = st.model.Junk+st.model.Good == 0
+	}
 	if err := round.findJunk(ctx, boxes); err != nil {
 		return err
 	}
@@ -119,6 +136,7 @@ type round struct {
 	acct    *mail.Account
 	since   uint64
 	first   bool
+	forgot  bool // nothing is learnt, whatever the marks say
 	inJunk  map[storage.ObjectID]bool
 	lessons []lesson
 	wrote   []string
@@ -151,12 +169,16 @@ func (r *round) mailbox(ctx context.Context, b *mail.Mailbox) error {
 	from := snap.Len() - maxFirst
 	var changed []imap.UID
 	if !r.first {
-		ch, err := r.acct.Changes(ctx, b.ID, r.since, maxAtOnce)
-		if err != nil && !errors.Is(err, storage.Expired) {
-			return err
-		}
-		if err == nil {
-			changed, from = ch.Changed, snap.Len()
+		for since, more := r.since, true; more; {
+			ch, err := r.acct.Changes(ctx, b.ID, since, maxAtOnce)
+			if errors.Is(err, storage.Expired) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			changed, from = append(changed, ch.Changed...), snap.Len()
+			since, more = ch.Modseq, ch.More && len(changed) < maxRound
 		}
 	}
 	for _, m := range snap.Messages(max(from, 0), snap.Len()) {
@@ -190,6 +212,9 @@ func (r *round) message(ctx context.Context, b *mail.Mailbox, m mail.Message) er
 	})
 	if err != nil {
 		return err
+	}
+	if r.forgot {
+		old.learnt = unlearnt
 	}
 	want := r.wanted(b, m, old)
 	if want.learnt == old.learnt || want.learnt == unlearnt {

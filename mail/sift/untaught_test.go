@@ -3,6 +3,10 @@ package sift
 import (
 	"testing"
 
+	"github.com/emersion/go-imap/v2"
+
+	"atrium/mail"
+	"atrium/mail/delivery"
 	"atrium/mail/junk"
 	"atrium/storage"
 )
@@ -37,5 +41,35 @@ func TestKeep(t *testing.T) {
 	}
 	if n := len(s.models.untaught); n == 0 || n > maxUntaught {
 		t.Errorf("%d without a model are kept", n)
+	}
+}
+
+// TestTrain learns what is there on demand: what was seen in INBOX too, however often, and anew after all was forgotten.
+func TestTrain(t *testing.T) {
+	r := newRig(t)
+	a := r.account(t, "ann")
+	must(t, r.sift.Learn(ctx, a.Owner())) // the first look is over
+	for range 15 {
+		r.deliver(t, r.text("good", "x@a.example"), delivery.Verdict{}, "ann")
+	}
+	box, err := a.Mailbox(ctx, "INBOX")
+	must(t, err)
+	uids, _, _ := r.all(t, "ann", "INBOX")
+	_, err = a.SetFlags(ctx, box.ID, uids, mail.FlagChange{Op: mail.AddFlags, Flags: []imap.Flag{imap.FlagSeen}})
+	must(t, err)
+	must(t, r.sift.Learn(ctx, a.Owner()))
+	if s := r.stats(t, "ann"); s.Good != 0 {
+		t.Errorf("what was seen may be junk yet to be moved: %+v", s)
+	}
+	for range 2 {
+		must(t, r.sift.Train(ctx, a.Owner()))
+		if s := r.stats(t, "ann"); s.Good != 15 {
+			t.Errorf("%+v", s)
+		}
+	}
+	must(t, r.sift.Reset(ctx, a.Owner()))
+	must(t, r.sift.Train(ctx, a.Owner()))
+	if s := r.stats(t, "ann"); s.Good != 15 {
+		t.Errorf("after all was forgotten: %+v", s)
 	}
 }

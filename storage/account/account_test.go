@@ -513,3 +513,18 @@ func BenchmarkResolve(b *testing.B) {
 		})
 	}
 }
+
+// TestNames: an account's name needs no quotes to be an address.
+func TestNames(t *testing.T) {
+	d := open(t, memkv.New(), quick())
+	for _, name := range []string{"e ve", "a,b", "<x>", `"q"x`, ".dot", "dot.", "a..b", "a@b@example.org", `"e ve"@example.org`} {
+		if _, err := d.Add(t.Context(), New{Name: name, Password: "pass"}); !errors.Is(err, storage.Invalid) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"o'neil", "a.b", "grüße", "x_y-z"} {
+		if _, err := d.Add(t.Context(), New{Name: name, Password: "pass"}); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

@@ -166,10 +166,16 @@ func show(domain string) string {
 // String returns the address as people write it: quoted where it must be.
 func (a address) String() string {
 	local := a.local
-	if strings.ContainsAny(local, " \"(),:;<>@[\\]") || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
+	if a.quoted() {
 		local = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 	}
 	return local + "@" + show(a.domain)
+}
+
+// quoted tells whether the local part can be written in quotes only (RFC 5322 §3.4.1).
+func (a address) quoted() bool {
+	local := a.local
+	return strings.ContainsAny(local, " \"(),:;<>@[\\]") || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..")
 }
 
 // bare returns the address without detail, and the detail: what follows the

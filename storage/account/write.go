@@ -41,6 +41,9 @@ func (d *Directory) Add(ctx context.Context, n New) (*Account, error) {
 	if _, _, detailed := a.bare(d.cfg.Separators); detailed {
 		return nil, fmt.Errorf("account %q: %q begins a detail: %w", n.Name, d.cfg.Separators, storage.Invalid)
 	}
+	if a.quoted() {
+		return nil, errQuoted(n.Name)
+	}
 	if err := checkText(n.DisplayName); err != nil {
 		return nil, err
 	}
@@ -102,6 +105,11 @@ func free(r kv.Reader, a address) error {
 		}
 	}
 	return nil
+}
+
+// errQuoted refuses a name that could be an address in quotes only, which hardly a program takes.
+func errQuoted(name string) error {
+	return fmt.Errorf("account %q: blanks, brackets, commas, quotes and the like cannot be in a name, nor dots at its ends or in a row: %w", name, storage.Invalid)
 }
 
 func checkText(s string) error {
@@ -197,6 +205,9 @@ func (d *Directory) Rename(ctx context.Context, id storage.AccountID, name strin
 	}
 	if _, _, detailed := a.bare(d.cfg.Separators); detailed {
 		return fmt.Errorf("account %q: %q begins a detail: %w", name, d.cfg.Separators, storage.Invalid)
+	}
+	if a.quoted() {
+		return errQuoted(name)
 	}
 	d.write.Lock()
 	defer d.write.Unlock()
