@@ -50,6 +50,7 @@ run mbsync mbsync "$here/mbsync.sh"
 run swaks swaks "$here/swaks.sh"
 run sieve sieve-connect "$here/sieve.sh"
 run vdirsyncer vdirsyncer "$here/vdirsyncer.sh"
+run conflicts vdirsyncer "$here/conflicts.sh"
 
 more=$top/../shared/clients
 if [ -x "$more/run.sh" ]; then
