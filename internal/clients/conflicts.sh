@@ -31,7 +31,7 @@ fileext = ".ics"
 [storage days_there]
 type = "caldav"
 url = "$DAV_URL"
-username = "user6"
+username = "user16"
 password = "$PASS"
 [storage here]
 type = "filesystem"
@@ -40,7 +40,7 @@ fileext = ".vcf"
 [storage there]
 type = "carddav"
 url = "$DAV_URL"
-username = "user6"
+username = "user16"
 password = "$PASS"
 EOF
     [ "$policy" != none ] || sed -i 's/"none"/null/' "$file" # neither
@@ -78,7 +78,7 @@ for n in $(seq 40); do card d$n "Late $n" >"$dir/one/contacts/d$n.vcf"; done
 vdirsyncer -c "$dir/one-b" sync >/dev/null 2>&1 & # cut off while it uploads
 pid=$!
 for _ in $(seq 200); do
-  [ "$(curl -s -u "user6:$PASS" -X PROPFIND -H 'Depth: 1' "${DAV_URL}addressbooks/user6@localhost/contacts/" | grep -o 'd[0-9]*.vcf' | wc -l)" -gt 3 ] && break
+  [ "$(curl -s -u "user16:$PASS" -X PROPFIND -H 'Depth: 1' "${DAV_URL}addressbooks/user16@localhost/contacts/" | grep -o 'd[0-9]*.vcf' | wc -l)" -gt 3 ] && break
   sleep 0.02
 done
 kill -KILL $pid 2>/dev/null || true
