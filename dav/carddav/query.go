@@ -31,6 +31,7 @@ func (f *face) properties() []dav.Property {
 		{Name: elem.N("CR:max-resource-size"), On: anyBook, Get: f.getMaxSize},
 		{Name: elem.N("CR:max-image-size"), On: anyBook, Get: f.getMaxSize},
 		{Name: elem.N("CR:directory-gateway"), On: dav.Principal | homeKind, Get: f.getGateway},
+		{Name: defaultBook, On: homeKind, Get: getDefaultBook, Set: setDefaultBook, Remove: dav.Unstore},
 		{Name: elem.N("CR:address-data"), On: cardKind, Report: true, Arg: readSelection, Get: f.getData},
 	}
 }
