@@ -99,8 +99,9 @@ type Listen struct {
 
 // TLS says which certificate the listeners use.
 type TLS struct {
-	Cert string // PEM file with the chain; empty: one by an authority of the server's own
-	Key  string
+	Cert     string // PEM file with the chain; empty: one by an authority of the server's own
+	Key      string
+	ClientCA string // PEM file with the authorities of client certificates, for EXTERNAL; empty: none is asked for
 }
 
 // Log says what is logged to the standard error, and how.
@@ -215,6 +216,9 @@ func (c *Config) Validate() (err error) {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		bad("tls: cert and key go together")
+	}
+	if c.Auth.External && c.TLS.ClientCA == "" {
+		bad("auth.external: tls.client_ca is missing, nobody's certificate could be verified")
 	}
 	if c.Shutdown < time.Second {
 		bad("shutdown: %v, at least 1s is needed", c.Shutdown)

@@ -36,6 +36,9 @@ func (s *server) open() error {
 		return err
 	}
 	lineTLS := conn.TLS(cert.Certificate)
+	if err := askCertificates(lineTLS, s.cfg.TLS.ClientCA); err != nil {
+		return err
+	}
 	if err := s.openMail(lineTLS); err != nil {
 		return err
 	}
