@@ -205,9 +205,9 @@ const madeDefaults = "calendar/defaults"
 
 // EnsureDefaults makes the calendars that a new account has, "calendar", "tasks" and
 // "notes", each for one kind of component as Apple's clients want it. It does
-// nothing when the account has any calendar or had them once. label packs a display name as
-// the property that package dav reads.
-func EnsureDefaults(tx *storage.Tx, label func(displayname string) (prop string, value []byte)) error {
+// nothing when the account has any calendar or had them once. look packs a display name and a
+// colour as the properties that package dav reads.
+func EnsureDefaults(tx *storage.Tx, look func(displayname, color string) map[string][]byte) error {
 	if _, err := tx.Record(madeDefaults); err == nil {
 		return nil
 	}
@@ -215,13 +215,12 @@ func EnsureDefaults(tx *storage.Tx, label func(displayname string) (prop string,
 	if err != nil || len(have) > 0 {
 		return err
 	}
-	for _, d := range []struct{ name, component, label string }{
-		{"calendar", "VEVENT", "Calendar"},
-		{"tasks", "VTODO", "Tasks"},
-		{"notes", "VJOURNAL", "Notes"},
+	for _, d := range []struct{ name, component, label, color string }{
+		{"calendar", "VEVENT", "Calendar", "#2F6FDEFF"},
+		{"tasks", "VTODO", "Tasks", "#3A9A5CFF"},
+		{"notes", "VJOURNAL", "Notes", "#B8860BFF"},
 	} {
-		prop, value := label(d.label)
-		if _, err := Create(tx, d.name, []string{d.component}, map[string][]byte{prop: value}); err != nil {
+		if _, err := Create(tx, d.name, []string{d.component}, look(d.label, d.color)); err != nil {
 			return err
 		}
 	}

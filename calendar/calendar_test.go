@@ -203,7 +203,7 @@ func TestLargeBodiesAndOddNames(t *testing.T) {
 
 func TestDefaultsAndSettings(t *testing.T) {
 	e := newEnv(t)
-	label := func(s string) (string, []byte) { return "{DAV:}displayname", []byte(s) }
+	label := func(s, _ string) map[string][]byte { return map[string][]byte{"{DAV:}displayname": []byte(s)} }
 	ensure := func() {
 		if err := e.update(func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, label) }); err != nil {
 			t.Fatal(err)

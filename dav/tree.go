@@ -176,3 +176,13 @@ func Label(displayname string) (prop string, value []byte) {
 	w.Str("</D:displayname>")
 	return elem.Key(elem.N("D:displayname")), w.Bytes()
 }
+
+// Look packs a calendar's display name and colour (#RRGGBBAA) as properties.
+func Look(displayname, color string) map[string][]byte {
+	prop, value := Label(displayname)
+	var w elem.Writer
+	w.Str(`<IC:calendar-color xmlns:IC="http://apple.com/ns/ical/">`)
+	w.Text(color)
+	w.Str("</IC:calendar-color>")
+	return map[string][]byte{prop: value, elem.Key(elem.N("IC:calendar-color")): w.Bytes()}
+}

@@ -97,6 +97,6 @@ func (h *house) close() (err error) {
 // ensureDefaults makes what a new account has: mailboxes, calendars, an address book.
 func (h *house) ensureDefaults(ctx context.Context, a storage.AccountID) error {
 	return h.store.Update(ctx, a, func(tx *storage.Tx) error {
-		return errors.Join(h.mail.EnsureTx(tx), calendar.EnsureDefaults(tx, dav.Label), contacts.EnsureDefaults(tx, dav.Label))
+		return errors.Join(h.mail.EnsureTx(tx), calendar.EnsureDefaults(tx, dav.Look), contacts.EnsureDefaults(tx, dav.Label))
 	})
 }

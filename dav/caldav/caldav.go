@@ -64,7 +64,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 		Home:       &dav.Kind{Name: "calendar home", Bits: dav.Home | dav.Synced | homeKind, Types: elem.Names("D:collection")},
 		Collection: &dav.Kind{Name: "calendar", Bits: dav.Collection | dav.Synced | calendarKind, Types: elem.Names("D:collection", "C:calendar")},
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
-		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Label) },
+		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Look) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
 		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Split: split, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
 		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index,
