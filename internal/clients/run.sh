@@ -9,7 +9,7 @@ work=$(mktemp -d)
 export BENCH_STATE=$work/server TMPDIR=$work
 passed=0 failed=0 left=0
 
-need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todoman khard:khard litmus:litmus swaks:swaks sieve-connect:sieve-connect)
+need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todoman khard:khard litmus:litmus cadaver:cadaver swaks:swaks sieve-connect:sieve-connect)
 py=/usr/bin/python3 # where Debian's packages go
 [ -x $py ] || py=python3
 missing=()
@@ -46,6 +46,7 @@ run() { # name program command...
 
 for f in "$here"/[0-9]*.py; do run "$(basename "$f" .py)" $py $py "$f"; done
 run litmus litmus "$here/litmus.sh"
+run cadaver cadaver "$here/cadaver.sh"
 run mbsync mbsync "$here/mbsync.sh"
 run swaks swaks "$here/swaks.sh"
 run sieve sieve-connect "$here/sieve.sh"
