@@ -101,10 +101,19 @@ func settingsOf(c *storage.Collection) (s settings, err error) {
 }
 
 // mailHead is the record of an account's mail: version, then the last UIDVALIDITY
-// given out and the number of mailboxes.
+// given out, the number of mailboxes, and where it has a limit of its own that limit and 1.
 type mailHead struct {
 	uidValidity uint32
 	mailboxes   uint32
+	limit       uint32 // 0: Config.MaxMailboxes
+}
+
+// most is how many mailboxes the account may have.
+func (h *mailHead) most(c *Config) int {
+	if h.limit == 0 {
+		return c.MaxMailboxes
+	}
+	return int(h.limit - 1)
 }
 
 const (
@@ -120,15 +129,22 @@ func readHead(v *storage.View) (h mailHead, err error) {
 		return h, nil
 	case err != nil:
 		return h, err
-	case len(b) != 9 || b[0] != headVersion:
+	case len(b) != 9 && len(b) != 13 || b[0] != headVersion:
 		return h, fmt.Errorf("record %q: %w", headRecord, storage.Corrupt)
+	case len(b) == 13:
+		h.limit = binary.BigEndian.Uint32(b[9:])
 	}
-	return mailHead{binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:])}, nil
+	h.uidValidity, h.mailboxes = binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:])
+	return h, nil
 }
 
 func (h mailHead) write(tx *storage.Tx) error {
 	b := binary.BigEndian.AppendUint32([]byte{headVersion}, h.uidValidity)
-	return tx.SetRecord(headRecord, binary.BigEndian.AppendUint32(b, h.mailboxes))
+	b = binary.BigEndian.AppendUint32(b, h.mailboxes)
+	if h.limit > 0 {
+		b = binary.BigEndian.AppendUint32(b, h.limit)
+	}
+	return tx.SetRecord(headRecord, b)
 }
 
 // take returns the next UIDVALIDITY. It follows the clock, so that it ascends even where
