@@ -31,7 +31,8 @@ func (c *session) quotaAdmin() bool {
 	})
 }
 
-// setQuota handles SETQUOTA (RFC 9208 §4.1.3): resources that are not named have no limit after it.
+// setQuota handles SETQUOTA (RFC 9208 §4.1.3): resources that are not named have no limit after it, MAILBOX that of all
+// accounts.
 func (c *session) setQuota(r *wire.Reader) error {
 	r.SP()
 	root := r.AString()
@@ -55,8 +56,8 @@ func (c *session) setQuota(r *wire.Reader) error {
 	for name, n := range limits {
 		// 0 is no limit in the store, so a quota of nothing is one octet or one message.
 		switch {
-		case name != "STORAGE" && name != "MESSAGE":
-			return no("CANNOT", "Only STORAGE and MESSAGE can be limited")
+		case name != "STORAGE" && name != "MESSAGE" && name != "MAILBOX":
+			return no("CANNOT", "Only STORAGE, MESSAGE and MAILBOX can be limited")
 		case n > 1<<50:
 			return bad("A limit is too large")
 		}
@@ -69,6 +70,13 @@ func (c *session) setQuota(r *wire.Reader) error {
 		messages = max(messages, 1)
 	}
 	if err := c.server.store.Storage().SetLimits(c.Context(), a.Owner(), bytes, messages); err != nil {
+		return err
+	}
+	room := -1
+	if n, ok := limits["MAILBOX"]; ok {
+		room = int(n)
+	}
+	if err := c.server.store.SetRoom(c.Context(), a.Owner(), room); err != nil {
 		return err
 	}
 	if err := c.writeQuota(a, root); err != nil {
