@@ -77,6 +77,7 @@ func (m *Matcher) property(i int, d digest) (match, sure bool) {
 			}
 			passes = m.value(i, value)
 		} else {
+			m.prop.Name = m.names[i]
 			left = rest.property(&m.prop)
 			if m.groups[i] != "" && !strings.EqualFold(m.prop.Group, m.groups[i]) {
 				continue

@@ -36,6 +36,7 @@ func TestMatch(t *testing.T) {
 		{"equals an item", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("friends", "equals", "", false)}}}, true},
 		{"equals the last item", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("WORK", "equals", "", false)}}}, true},
 		{"an item with a comma", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("Red, dark", "equals", "i;octet", false)}}}, true},
+		{"an item or a parameter", Filter{Props: []PropFilter{{Name: "categories", Texts: text("work", "equals", "", false), Params: []ParamFilter{{Name: "FOO"}}}}}, true},
 		{"no item", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("Red", "equals", "", false)}}}, false},
 		{"the whole list", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("red, dark, friends,work", "equals", "", false)}}}, true},
 		{"an item starts with", Filter{Props: []PropFilter{{Name: "CATEGORIES", Texts: text("fri", "starts-with", "", false)}}}, true},
