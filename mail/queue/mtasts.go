@@ -3,18 +3,22 @@ package queue
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"atrium/internal/outbound"
 	"atrium/mail/resolver"
+	"atrium/storage"
 )
 
 // stsPolicy is a domain's word on its mail servers' TLS, RFC 8461 §3.2.
@@ -127,11 +131,15 @@ func parseRecord(records []string) (id string, ok bool) {
 	return id, n == 1
 }
 
-// stsCache fetches policies and keeps them.
+// stsCache fetches policies and keeps them, in the store too: a policy that was seen once holds
+// for its time, whoever stands between us and the domain later (§5.1).
 type stsCache struct {
+	store  *storage.Store
 	dns    resolver.Resolver
 	client *http.Client
 	log    *slog.Logger
+	public func(netip.Addr) bool // addresses that may be asked
+	port   string                // for tests; "": the URL's
 
 	mu   sync.Mutex
 	have map[string]*stsPolicy
@@ -141,8 +149,8 @@ type stsCache struct {
 // maxPolicies bounds the cache.
 const maxPolicies = 10000
 
-func newSTS(dns resolver.Resolver, log *slog.Logger) *stsCache {
-	c := &stsCache{dns: dns, log: log, have: map[string]*stsPolicy{}, miss: map[string]time.Time{}}
+func newSTS(store *storage.Store, dns resolver.Resolver, log *slog.Logger) *stsCache {
+	c := &stsCache{store: store, dns: dns, log: log, public: outbound.Public, have: map[string]*stsPolicy{}, miss: map[string]time.Time{}}
 	dialer := &net.Dialer{Timeout: 15 * time.Second}
 	c.client = &http.Client{
 		Timeout: time.Minute,
@@ -160,7 +168,14 @@ func newSTS(dns resolver.Resolver, log *slog.Logger) *stsCache {
 				if err != nil {
 					return nil, err
 				}
+				if c.port != "" {
+					port = c.port
+				}
+				err = outbound.Refused
 				for _, ip := range ips.Records[:min(len(ips.Records), 4)] {
+					if !c.public(ip) {
+						continue
+					}
 					var conn net.Conn
 					if conn, err = dialer.DialContext(ctx, network, net.JoinHostPort(ip.String(), port)); err == nil {
 						return conn, nil
@@ -181,6 +196,9 @@ func (c *stsCache) policy(ctx context.Context, domain string) *stsPolicy {
 	old := c.have[domain]
 	missed := c.miss[domain]
 	c.mu.Unlock()
+	if old == nil {
+		old = c.load(ctx, domain)
+	}
 	if old != nil && now.After(old.fetched.Add(old.maxAge)) {
 		old = nil
 	}
@@ -193,6 +211,10 @@ func (c *stsCache) policy(ctx context.Context, domain string) *stsPolicy {
 		return old
 	}
 	p, err := c.fetch(ctx, domain)
+	if err == nil {
+		p.id, p.fetched = id, now
+		c.save(ctx, domain, p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -203,7 +225,13 @@ func (c *stsCache) policy(ctx context.Context, domain string) *stsPolicy {
 		c.miss[domain] = now
 		return old
 	}
-	p.id, p.fetched = id, now
+	c.keep(domain, p)
+	delete(c.miss, domain)
+	return p
+}
+
+// keep remembers a policy, with c.mu held.
+func (c *stsCache) keep(domain string, p *stsPolicy) {
 	if len(c.have) >= maxPolicies {
 		for d := range c.have {
 			delete(c.have, d)
@@ -211,8 +239,55 @@ func (c *stsCache) policy(ctx context.Context, domain string) *stsPolicy {
 		}
 	}
 	c.have[domain] = p
-	delete(c.miss, domain)
+}
+
+// recordSTS is a policy in the store: a version byte and JSON.
+const recordSTS = "mtasts/"
+
+type stsRecord struct {
+	Mode    string
+	MX      []string
+	MaxAge  int64 // seconds
+	ID      string
+	Fetched int64 // Unix seconds
+}
+
+// load reads a policy that was fetched before a restart.
+func (c *stsCache) load(ctx context.Context, domain string) *stsPolicy {
+	var r stsRecord
+	err := c.store.View(ctx, storage.System, func(v *storage.View) error {
+		b, err := v.Record(recordSTS + domain)
+		if err != nil {
+			return err
+		}
+		if len(b) == 0 || b[0] != recordVersion {
+			return storage.NotFound
+		}
+		return json.Unmarshal(b[1:], &r)
+	})
+	if err != nil {
+		if !errors.Is(err, storage.NotFound) && ctx.Err() == nil {
+			c.log.Error("MTA-STS policy cannot be read", "domain", domain, "error", err)
+		}
+		return nil
+	}
+	p := &stsPolicy{mode: r.Mode, mx: r.MX, maxAge: time.Duration(r.MaxAge) * time.Second, id: r.ID, fetched: time.Unix(r.Fetched, 0)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keep(domain, p)
 	return p
+}
+
+func (c *stsCache) save(ctx context.Context, domain string, p *stsPolicy) {
+	b, err := json.Marshal(stsRecord{p.mode, p.mx, int64(p.maxAge / time.Second), p.id, p.fetched.Unix()})
+	if err == nil {
+		err = c.store.Update(ctx, storage.System, func(tx *storage.Tx) error {
+			return tx.SetRecord(recordSTS+domain, append([]byte{recordVersion}, b...))
+		})
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Error("MTA-STS policy cannot be written", "domain", domain, "error", err)
+	}
 }
 
 // fetch gets a policy, RFC 8461 §3.3.

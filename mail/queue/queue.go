@@ -41,6 +41,7 @@ type Queue struct {
 	sts    *stsCache
 	tlsrpt *tlsrpt
 	storm  storm
+	dead   dead
 	sign   Signer         // puts signatures on top; nil: none
 	roots  *x509.CertPool // nil: the system's
 
@@ -63,7 +64,7 @@ func Open(store *storage.Store, dns resolver.Resolver, local Deliverer, cfg Conf
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	q := &Queue{store: store, dns: dns, local: local, cfg: cfg, log: log, woken: make(chan struct{}, 1), port: 25, tlsaPort: 25, own: isOwn}
-	q.sts, q.tlsrpt, q.storm.max = newSTS(dns, log), newTLSRPT(), cfg.Reports
+	q.sts, q.tlsrpt, q.storm.max = newSTS(store, dns, log), newTLSRPT(), cfg.Reports
 	return q, nil
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -243,11 +244,45 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 		}
 		out, lost := r.q.transmit(ctx, s, j)
 		if !lost || fresh || !again {
-			return s, hosts, out
+			return s, hosts, r.elsewhere(ctx, d, s, hosts, j, out)
 		}
 		s.close()
 		s = nil
 	}
+}
+
+// maxElsewhere is how many more servers are tried for what one of them puts off.
+const maxElsewhere = 2
+
+// elsewhere tries what a server put off at the next ones, in their order until one takes it (RFC 5321
+// §5.1). What those refuse for good is not believed: a server of less preference may know less.
+func (r *runner) elsewhere(ctx context.Context, d *dest, s *session, hosts []host, j *job, out []*Outcome) []*Outcome {
+	for range maxElsewhere {
+		rest := &job{entry: j.entry, work: j.work}
+		var index []int
+		for i, o := range out {
+			if o.Code/100 == 4 && !o.Words {
+				rest.to, index = append(rest.to, j.to[i]), append(index, i)
+			}
+		}
+		at := slices.IndexFunc(hosts, func(h host) bool { return h.name == s.host.name })
+		if hosts = hosts[at+1:]; len(rest.to) == 0 || at < 0 || len(hosts) == 0 {
+			break
+		}
+		next, o := r.q.open(ctx, d, hosts)
+		if o != nil {
+			break
+		}
+		more, _ := r.q.transmit(ctx, next, rest)
+		next.close()
+		for k, o := range more {
+			if o.Code/100 == 2 {
+				out[index[k]] = o
+			}
+		}
+		s = next
+	}
+	return out
 }
 
 func (r *runner) isDown(d *dest) *Outcome {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"atrium/mail/smtpclient"
@@ -28,31 +29,93 @@ func (s *session) close() {
 	}
 }
 
+// shortTimeout is how long a connection is waited for where there is another address to try.
+const shortTimeout = 10 * time.Second
+
+// place is an address of a host.
+type place struct {
+	host    *host
+	address string
+}
+
+// places are the addresses of hosts in the order in which they are tried: those that did not answer a
+// short while ago come last.
+func (q *Queue) places(hosts []host) []place {
+	var good, bad []place
+	for i := range hosts {
+		h := &hosts[i]
+		port := strconv.Itoa(h.port)
+		if len(h.addrs) == 0 {
+			good = append(good, place{h, net.JoinHostPort(h.name, port)})
+		}
+		for _, a := range h.addrs {
+			p := place{h, net.JoinHostPort(a.String(), port)}
+			if q.dead.has(p.address) {
+				bad = append(bad, p)
+			} else {
+				good = append(good, p)
+			}
+		}
+	}
+	return append(good, bad...)
+}
+
+// dead are addresses that did not answer.
+type dead struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// How long an address that did not answer is tried last, and how many are remembered.
+const (
+	deadTime = 10 * time.Minute
+	maxDead  = 10000
+)
+
+func (d *dead) has(address string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	until, ok := d.until[address]
+	if ok && time.Now().After(until) {
+		delete(d.until, address)
+		ok = false
+	}
+	return ok
+}
+
+func (d *dead) note(address string, answers bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case answers:
+		delete(d.until, address)
+		return
+	case d.until == nil || len(d.until) >= maxDead:
+		d.until = map[string]time.Time{}
+	}
+	d.until[address] = time.Now().Add(deadTime)
+}
+
 // open connects to the first of the hosts that takes mail now. The Outcome tells
 // why none does.
 func (q *Queue) open(ctx context.Context, d *dest, hosts []host) (*session, *Outcome) {
 	var last *Outcome
-	for i := range hosts {
-		h := &hosts[i]
-		dial := []string{net.JoinHostPort(h.name, strconv.Itoa(h.port))}
-		if len(h.addrs) > 0 {
-			dial = dial[:0]
-			for _, a := range h.addrs {
-				dial = append(dial, net.JoinHostPort(a.String(), strconv.Itoa(h.port)))
-			}
+	list := q.places(hosts)
+	for i, p := range list {
+		if ctx.Err() != nil {
+			return nil, stopping
 		}
-		for _, address := range dial {
-			if ctx.Err() != nil {
-				return nil, stopping
-			}
-			s, o := q.connect(ctx, d, h, address)
-			if o == nil {
-				return s, nil
-			}
-			q.log.Info("no connection", "domain", d.name, "host", o.Host, "reason", o.Text)
-			if last == nil || !o.temporary() || last.temporary() {
-				last = o
-			}
+		patience := q.cfg.ConnectTimeout
+		if i < len(list)-1 {
+			patience = min(patience, shortTimeout)
+		}
+		s, o := q.connect(ctx, d, p.host, p.address, patience)
+		if o == nil {
+			return s, nil
+		}
+		q.log.Info("no connection", "domain", d.name, "host", o.Host, "reason", o.Text)
+		if last == nil || !o.temporary() || last.temporary() {
+			last = o
 		}
 	}
 	if last != nil && !last.temporary() && len(hosts) > 1 {
@@ -68,17 +131,17 @@ func (q *Queue) open(ctx context.Context, d *dest, hosts []host) (*session, *Out
 var stopping = &Outcome{Status: "4.3.2", Text: "this server is shutting down", Words: true}
 
 // connect opens a connection to one address, with TLS and log-in as the host asks for them.
-func (q *Queue) connect(ctx context.Context, d *dest, h *host, address string) (*session, *Outcome) {
-	s, o, plain := q.attempt(ctx, d, h, address, h.security != plainOnly)
+func (q *Queue) connect(ctx context.Context, d *dest, h *host, address string, patience time.Duration) (*session, *Outcome) {
+	s, o, plain := q.attempt(ctx, d, h, address, patience, h.security != plainOnly)
 	if plain && h.security == may && ctx.Err() == nil {
 		// TLS that was offered does not work: opportunistic means without it then (RFC 7435 §3)
-		s, o, _ = q.attempt(ctx, d, h, address, false)
+		s, o, _ = q.attempt(ctx, d, h, address, patience, false)
 	}
 	return s, o
 }
 
 // attempt is one try; plain tells that it failed at TLS.
-func (q *Queue) attempt(ctx context.Context, d *dest, h *host, address string, secure bool) (_ *session, _ *Outcome, plain bool) {
+func (q *Queue) attempt(ctx context.Context, d *dest, h *host, address string, patience time.Duration, secure bool) (_ *session, _ *Outcome, plain bool) {
 	at := h.name + " [" + strings.TrimSuffix(strings.TrimSuffix(address, ":"+strconv.Itoa(h.port)), "]")
 	at = strings.Replace(at, "[[", "[", 1) + "]"
 	if host, _, _ := net.SplitHostPort(address); host == h.name {
@@ -88,8 +151,11 @@ func (q *Queue) attempt(ctx context.Context, d *dest, h *host, address string, s
 	bad := func(status, format string, args ...any) *Outcome {
 		return &Outcome{Status: status, Text: fmt.Sprintf(format, args...), Host: at, Words: true}
 	}
-	dialer := net.Dialer{Timeout: q.cfg.ConnectTimeout}
+	dialer := net.Dialer{Timeout: patience}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if ctx.Err() == nil {
+		q.dead.note(address, err == nil)
+	}
 	if err != nil {
 		return nil, bad("4.4.1", "no connection: %s", cause(err)), false
 	}

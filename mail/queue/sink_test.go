@@ -48,6 +48,10 @@ func newSink(t testing.TB, ext ...string) *sink {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newSinkOn(t, l, ext...)
+}
+
+func newSinkOn(t testing.TB, l net.Listener, ext ...string) *sink {
 	s := &sink{l: l, ext: ext, keep: true}
 	s.wg.Go(func() {
 		for {

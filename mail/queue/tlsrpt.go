@@ -105,22 +105,30 @@ func (t *tlsrpt) run(ctx context.Context, q *Queue) {
 			return
 		case <-tick.C:
 		}
-		now := time.Now()
-		t.mu.Lock()
-		t.turn(now)
-		var days []string
-		if now.UTC().Sub(now.UTC().Truncate(24*time.Hour)) > delay {
-			days = slices.Sorted(maps.Keys(t.past))
-		}
-		t.mu.Unlock()
-		for _, day := range days {
-			t.mu.Lock()
-			counts := t.past[day]
-			delete(t.past, day)
-			t.mu.Unlock()
-			t.send(ctx, q, day, counts)
-		}
+		t.report(ctx, q, time.Now(), delay)
 		t.save(ctx, q)
+	}
+}
+
+// due tells the days that are over, once the delay after midnight is.
+func (t *tlsrpt) due(now time.Time, delay time.Duration) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turn(now)
+	if now.UTC().Sub(now.UTC().Truncate(24*time.Hour)) <= delay {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(t.past))
+}
+
+// report sends what is due.
+func (t *tlsrpt) report(ctx context.Context, q *Queue, now time.Time, delay time.Duration) {
+	for _, day := range t.due(now, delay) {
+		t.mu.Lock()
+		counts := t.past[day]
+		delete(t.past, day)
+		t.mu.Unlock()
+		t.send(ctx, q, day, counts)
 	}
 }
 
