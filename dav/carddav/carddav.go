@@ -57,7 +57,7 @@ func Module(store *storage.Store, cfg Config, find Finder) dav.Module {
 		Member:     &dav.Kind{Name: "card", Bits: dav.Member | cardKind},
 		Ensure:     func(tx *storage.Tx) error { return contacts.EnsureDefaults(tx, dav.Label) },
 		Make:       makeBook, ByName: byName, Entries: entries, Changes: changes,
-		Bodies: contacts.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyCard, Move: moveCard, Wrap: wrap,
+		Index: f.index, Bodies: contacts.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Delete: remove, Copy: copyCard, Move: moveCard, Wrap: wrap,
 	}
 	return dav.Module{
 		RFC: "6352", Features: []string{"addressbook"}, WellKnown: []string{"carddav"},
