@@ -62,7 +62,7 @@ var matrix = map[string]struct {
 		S: a BAD $...`},
 	"ENABLE": {on: `
 		C: a ENABLE QRESYNC X-NOTHING CONDSTORE
-		S: * ENABLED QRESYNC
+		S: * ENABLED QRESYNC CONDSTORE
 		S: a OK $...
 		C: b ENABLE
 		S: b BAD $...`, off: `
@@ -656,7 +656,7 @@ var matrix = map[string]struct {
 	"QRESYNC": {on: two + `
 		C: a ENABLE QRESYNC
 		S: * OK [HIGHESTMODSEQ $m] $...
-		S: * ENABLED QRESYNC
+		S: * ENABLED QRESYNC CONDSTORE
 		S: a OK $...
 		C: b STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)
 		S: * STATUS INBOX (UIDVALIDITY $v HIGHESTMODSEQ $m)
