@@ -308,8 +308,32 @@ func principalMatch(rq *Request, w http.ResponseWriter, r *elem.Reader, _ elem.S
 				return err
 			}
 		}
+		if err := rq.proxyResponses(l); err != nil {
+			return err
+		}
 	}
 	return l.Finish()
+}
+
+// proxyResponses tells of the groups of those who act for others that the actor is in.
+func (rq *Request) proxyResponses(l *Listing) error {
+	for _, p := range []proxyKind{readProxy, writeProxy} {
+		list, err := rq.proxyFor(p)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			t, err := rq.target(p.path(a))
+			if err != nil {
+				return err
+			}
+			err = rq.view(a.ID, func(v *storage.View) error { return l.Resource(v, rq.proxy(t)) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // groups are those that an account is a member of.

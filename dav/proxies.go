@@ -292,8 +292,11 @@ func getMembership(a *Ask, r *Resource, w *elem.Writer) error {
 	for _, g := range a.groups(r.Owner) {
 		w.Href(PrincipalPath(g))
 	}
-	if r.Owner.ID != a.Actor.ID || a.Agent("DAVx5") {
+	if a.Agent("DAVx5") {
 		return nil
+	}
+	if r.Owner.ID != a.Actor.ID {
+		return a.actsForMe(r.Owner, w)
 	}
 	for _, p := range []proxyKind{readProxy, writeProxy} {
 		list, err := a.proxyFor(p)
@@ -305,4 +308,19 @@ func getMembership(a *Ask, r *Resource, w *elem.Writer) error {
 		}
 	}
 	return nil
+}
+
+// actsForMe writes the groups of those who act for the actor that another is in: what the actor has granted he may see.
+func (a *Ask) actsForMe(other *account.Account, w *elem.Writer) error {
+	var d delegates
+	err := a.view(a.Actor.ID, func(v *storage.View) (err error) {
+		d, err = readDelegates(v)
+		return err
+	})
+	for _, p := range []proxyKind{readProxy, writeProxy} {
+		if slices.Contains(*d.of(p), other.ID) {
+			w.Href(p.path(a.Actor))
+		}
+	}
+	return err
 }
