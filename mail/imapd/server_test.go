@@ -24,6 +24,7 @@ import (
 	"atrium/mail/mailtest"
 	"atrium/storage"
 	"atrium/storage/account"
+	"atrium/storage/blob"
 	"atrium/storage/embedded"
 )
 
@@ -37,9 +38,10 @@ type rig struct {
 }
 
 type rigConfig struct {
-	imap Config
-	auth auth.Config
-	log  *slog.Logger
+	imap  Config
+	auth  auth.Config
+	log   *slog.Logger
+	blobs func(blob.Store) blob.Store // what stands before the bodies; may be nil
 }
 
 func newRig(t testing.TB, change func(*rigConfig)) *rig {
@@ -58,7 +60,11 @@ func newRig(t testing.TB, change func(*rigConfig)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := storage.Open(e.Engine, e.Blobs, []storage.Schema{mail.Schema}, storage.DefaultConfig(), cfg.log)
+	var blobs blob.Store = e.Blobs
+	if cfg.blobs != nil {
+		blobs = cfg.blobs(blobs)
+	}
+	st, err := storage.Open(e.Engine, blobs, []storage.Schema{mail.Schema}, storage.DefaultConfig(), cfg.log)
 	if err != nil {
 		t.Fatal(err)
 	}
