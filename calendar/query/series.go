@@ -145,6 +145,9 @@ func (s *Series) rules(k *ics.Component) error {
 		p := &k.Props[i]
 		switch p.Name {
 		case "RRULE", "EXRULE":
+			if strings.TrimSpace(p.Value) == "" {
+				continue // Fantastical writes it for none
+			}
 			r, err := recur.ParseRule(p.Value)
 			if errors.Is(err, recur.ErrScale) {
 				return &ics.Error{Condition: ics.SupportedRScale, Line: p.Line, Text: err.Error()}
