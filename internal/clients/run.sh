@@ -9,7 +9,7 @@ work=$(mktemp -d)
 export BENCH_STATE=$work/server TMPDIR=$work
 passed=0 failed=0 left=0
 
-need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todoman khard:khard litmus:litmus cadaver:cadaver swaks:swaks sieve-connect:sieve-connect)
+need=(isync:mbsync fetchmail:fetchmail mpop:mpop curl:curl neomutt:neomutt vdirsyncer:vdirsyncer khal:khal todoman:todoman khard:khard litmus:litmus cadaver:cadaver swaks:swaks sieve-connect:sieve-connect thunderbird:thunderbird)
 py=/usr/bin/python3 # where Debian's packages go
 [ -x $py ] || py=python3
 missing=()
