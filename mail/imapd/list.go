@@ -240,12 +240,12 @@ func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
 			attrs = append(attrs, imap.MailboxAttrNonExistent)
 		}
 	}
-	if c.server.reg.has("CHILDREN") {
-		if l.Mailbox != nil && l.Children {
-			attrs = append(attrs, imap.MailboxAttrHasChildren)
-		} else {
-			attrs = append(attrs, imap.MailboxAttrHasNoChildren)
-		}
+	switch {
+	case !c.server.reg.has("CHILDREN"):
+	case l.Mailbox != nil && l.Children:
+		attrs = append(attrs, imap.MailboxAttrHasChildren)
+	case l.Mailbox != nil || a.extended: // NOTIFY tells of what went without it
+		attrs = append(attrs, imap.MailboxAttrHasNoChildren)
 	}
 	if l.subscribed && (a.subscribed || a.showSubscribed) {
 		attrs = append(attrs, imap.MailboxAttrSubscribed)

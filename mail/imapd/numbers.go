@@ -28,9 +28,10 @@ func (c *session) readSet(r *wire.Reader) numSet {
 }
 
 // begin is for commands that name messages: news are told as far as the command
-// allows, so that numbers and UIDs mean what is there now.
+// allows, so that numbers and UIDs mean what is there now. Before numbers are understood no EXPUNGE
+// comes, in MOVE neither: they are those that the client knew when it wrote them.
 func (c *session) begin() error {
-	if err := c.news(); err != nil {
+	if err := c.newsBut(!c.uid); err != nil {
 		return err
 	}
 	return c.view.need()

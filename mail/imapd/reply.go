@@ -163,12 +163,15 @@ func oneLine(s string) string {
 }
 
 // news lets the view tell what has changed, as far as the command allows.
-func (c *session) news() error {
+func (c *session) news() error { return c.newsBut(false) }
+
+// newsBut is news, without EXPUNGE if held.
+func (c *session) newsBut(held bool) error {
 	if c.has(metadataOn) {
 		defer c.noteMetadata(true)
 	}
 	if c.view == nil || c.cmd == nil || c.cmd.numbers == silent {
 		return nil
 	}
-	return c.tellSelected(c.cmd.numbers == breaks)
+	return c.tellSelected(c.cmd.numbers == breaks && !held)
 }
