@@ -72,7 +72,6 @@ func domainRecords(h *house, ctx context.Context, a domainArgs) (any, error) {
 	out = append(out,
 		dnsRecord{"_dmarc." + d, "TXT", "v=DMARC1; p=quarantine; rua=mailto:postmaster@" + a.Name, "what others do with mail that only claims to be of the domain"},
 		dnsRecord{"_smtp._tls." + d, "TXT", "v=TLSRPTv1; rua=mailto:postmaster@" + a.Name, "reports of others on the TLS to this server"},
-		dnsRecord{"_mta-sts." + d, "TXT", "v=STSv1; id=1", "only together with the policy file at https://mta-sts." + a.Name + "/.well-known/mta-sts.txt; a new id with each change of it"},
 		dnsRecord{"_imaps._tcp." + d, "SRV", "0 1 993 " + host, "programs find the server (RFC 6186)"},
 		dnsRecord{"_imap._tcp." + d, "SRV", "10 1 143 " + host, ""},
 		dnsRecord{"_pop3s._tcp." + d, "SRV", "20 1 995 " + host, ""},
@@ -81,6 +80,12 @@ func domainRecords(h *house, ctx context.Context, a domainArgs) (any, error) {
 		dnsRecord{"_caldavs._tcp." + d, "SRV", "0 1 443 " + host, "RFC 6764"},
 		dnsRecord{"_carddavs._tcp." + d, "SRV", "0 1 443 " + host, ""},
 	)
+	if text, id := h.policyText(); text != "" {
+		out = append(out,
+			dnsRecord{"mta-sts." + d, "CNAME", host, "this server tells there that mail for the domain comes by TLS alone (RFC 8461, inbound.mta_sts); its certificate must have the name"},
+			dnsRecord{"_mta-sts." + d, "TXT", "v=STSv1; id=" + id, "the id changes with the policy"},
+		)
+	}
 	return out, nil
 }
 

@@ -60,6 +60,7 @@ func (s *server) openMail(t *tls.Config) error {
 		return err
 	}
 	deliverer.SetJudge(s.junk)
+	s.openEvents(filter)
 	if err := s.startOutgoing(deliverer); err != nil {
 		return err
 	}
@@ -112,10 +113,10 @@ func (s *server) openWeb(t *tls.Config) error {
 		if err != nil {
 			return err
 		}
-		if err := s.http("http", l.HTTP, face.HTTP(nil), false); err != nil {
+		if err := s.http("http", l.HTTP, s.policies(face.HTTP(nil)), false); err != nil {
 			return err
 		}
-		if err := s.http("https", l.HTTPS, face.HTTP(t), true); err != nil {
+		if err := s.http("https", l.HTTPS, s.policies(face.HTTP(t)), true); err != nil {
 			return err
 		}
 	}

@@ -96,3 +96,18 @@ func TestSays(t *testing.T) {
 		}
 	}
 }
+
+func TestStripOwn(t *testing.T) {
+	header := "A: 1\r\nX-Atrium-Spam: No\r\n\tfolded\r\nAuthentication-Results: mx; spf=pass\r\nx-atrium-other : x\r\nX-Atrium: stays\r\nB: 2\r\n\r\n"
+	want := "A: 1\r\nAuthentication-Results: mx; spf=pass\r\nX-Atrium: stays\r\nB: 2\r\n\r\n"
+	if got := string(StripOwn([]byte(header), "X-Atrium-")); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := string(Strip([]byte(header), "mx", "X-Atrium-")); got != strings.Replace(want, "Authentication-Results: mx; spf=pass\r\n", "", 1) {
+		t.Errorf("%q", got)
+	}
+	plain := []byte("A: 1\r\nB: 2\r\n\r\n")
+	if n := testing.AllocsPerRun(10, func() { Strip(plain, "mx", "X-Atrium-") }); n > 0 {
+		t.Errorf("%v allocations where nothing goes", n)
+	}
+}

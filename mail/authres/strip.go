@@ -2,7 +2,6 @@ package authres
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -13,21 +12,51 @@ import (
 // identity cannot be read (RFC 8601 §5), and without those of the names in own. It is
 // header itself when there are none.
 func Strip(header []byte, id string, own ...string) []byte {
-	lower := bytes.ToLower(header)
-	is := func(name string) bool { return bytes.Contains(lower, []byte(strings.ToLower(name))) }
-	if !is(FieldName) && !slices.ContainsFunc(own, is) {
-		return header
+	return strip(header, func(name, value []byte) bool {
+		return is(name, FieldName) && claims(value, id) || has(own, name)
+	})
+}
+
+// StripOwn returns a header without the fields of some names; it is header itself when there are none.
+func StripOwn(header []byte, own ...string) []byte {
+	return strip(header, func(name, _ []byte) bool { return has(own, name) })
+}
+
+// has tells whether a name is among others, of which those that end with a hyphen stand for all
+// that begin so.
+func has(own []string, name []byte) bool {
+	for _, n := range own {
+		if is(name, n) || strings.HasSuffix(n, "-") && len(name) > len(n) && is(name[:len(n)], n) {
+			return true
+		}
 	}
-	out := make([]byte, 0, len(header))
+	return false
+}
+
+func is(name []byte, s string) bool {
+	return len(name) == len(s) && strings.EqualFold(string(name), s)
+}
+
+// strip copies only from the first field on that is to go.
+func strip(header []byte, goes func(name, value []byte) bool) []byte {
+	var out []byte
+	cut := false
 	rest := header
 	for {
 		f, next, ok := message.NextField(rest)
 		if !ok {
+			if !cut {
+				return header
+			}
 			return append(out, rest...)
 		}
-		name := strings.TrimRight(string(f.Name), " \t")
-		ours := func(n string) bool { return strings.EqualFold(name, n) }
-		if !slices.ContainsFunc(own, ours) && (!ours(FieldName) || !claims(f.Value, id)) {
+		switch {
+		case goes(bytes.TrimRight(f.Name, " \t"), f.Value):
+			if !cut {
+				cut = true
+				out = append(make([]byte, 0, len(header)), header[:len(header)-len(rest)]...)
+			}
+		case cut:
 			out = append(out, f.Raw...)
 		}
 		rest = next

@@ -247,3 +247,17 @@ func words(err error) string {
 
 // newID names a transaction of our own.
 func newID() string { return rand.Text()[:13] }
+
+// Queued tells whether the message waits in the queue for some of its recipients once it was
+// delivered without an error.
+func (e *Envelope) Queued() bool {
+	if e.Submit != nil && !e.Submit.Hold.IsZero() {
+		return true
+	}
+	for _, r := range e.Routes {
+		if len(r.remote) > 0 || len(r.targets) == 0 {
+			return true
+		}
+	}
+	return false
+}

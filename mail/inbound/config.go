@@ -37,6 +37,7 @@ type Config struct {
 	Filters   []string      `toml:"filters"`    // milters ("inet:host:port", "unix:/path") and rspamd ("http://host:11333")
 	FilterErr string        `toml:"filter_err"` // when a filter does not answer: note, or defer
 	Wait      time.Duration `toml:"wait"`       // for one filter
+	MTASTS    string        `toml:"mta_sts"`    // policy that we publish (RFC 8461): testing, enforce, none; "": there is none
 	Checks    verify.Config `toml:"checks"`
 	Grey      Grey          `toml:"grey"`
 	Rates     Rates         `toml:"rates"`
@@ -47,7 +48,7 @@ func DefaultConfig() Config {
 	return Config{
 		Verify: true, DMARC: Reject, SPF: Note, TempError: Note, Helo: Note, Reverse: Note,
 		Allow:    []string{"127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"},
-		JunkFrom: 5, FilterErr: Note, Wait: 20 * time.Second,
+		JunkFrom: 5, FilterErr: Note, Wait: 20 * time.Second, MTASTS: "testing",
 		Checks: verify.DefaultConfig(), Grey: defaultGrey(), Rates: Rates{},
 	}
 }
@@ -64,6 +65,7 @@ func (c *Config) Validate() (err error) {
 	one("spf", c.SPF, Note, Quarantine, Reject)
 	one("temp_error", c.TempError, Note, "defer")
 	one("filter_err", c.FilterErr, Note, "defer")
+	one("mta_sts", c.MTASTS, "", "testing", "enforce", "none")
 	one("helo", c.Helo, Note, Reject)
 	one("reverse", c.Reverse, Note, Reject)
 	for _, a := range c.Allow {

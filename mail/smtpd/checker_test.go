@@ -57,3 +57,34 @@ func TestChecker(t *testing.T) {
 		t.Errorf("%q", all)
 	}
 }
+
+// TestOwnFields: what this server says of messages no one else may, by whatever way a message comes.
+func TestOwnFields(t *testing.T) {
+	for _, tc := range []struct {
+		dialect Dialect
+		hello   string
+	}{{SMTP, "EHLO"}, {LMTP, "LHLO"}} {
+		r := newRig(t)
+		r.script(t, tc.dialect, `
+			S: 220 $...
+			C: `+tc.hello+` c.example
+			S: ...
+			S: 250 $...
+			C: MAIL FROM:<a@b.example>
+			S: 250 2.1.0 Ok
+			C: RCPT TO:<user1@example.org>
+			S: 250 2.1.5 Ok
+			C: DATA
+			S: 354 $...
+			C: X-Atrium-Spam: No, score=0.000
+			C: a: b
+			C:
+			C: text
+			C: .
+			S: 250 2.0.0 Ok: delivered as $id`)
+		all := r.messages(t, "user1", "INBOX")
+		if len(all) != 1 || strings.Contains(all[0], "X-Atrium") || !strings.HasSuffix(all[0], "a: b\r\n\r\ntext\r\n") {
+			t.Errorf("%s: %q", tc.hello, all)
+		}
+	}
+}

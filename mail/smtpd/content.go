@@ -22,8 +22,8 @@ type content struct {
 	n       int64 // bytes that came, kept or not
 }
 
-// spamField tells what this server thinks of a message: no one else may say it.
-const spamField = "X-Atrium-Spam"
+// ownFields tell what this server thinks of a message: no one else may say it.
+const ownFields = "X-Atrium-"
 
 // begin opens a message for the transaction.
 func (s *session) begin() (*content, error) {
@@ -35,9 +35,13 @@ func (s *session) begin() (*content, error) {
 	host := s.server.cfg.Hostname
 	switch s.server.dialect {
 	case Submission:
-		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return s.submitted(h, host, m.Envelope().Time) }}
+		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) {
+			return s.submitted(authres.StripOwn(h, ownFields), host, m.Envelope().Time)
+		}}
 	case SMTP:
-		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return authres.Strip(h, host, spamField), nil }}
+		c.to = &header{to: m, edit: func(h []byte) ([]byte, error) { return authres.Strip(h, host, ownFields), nil }}
+	case LMTP: // what the server before this one proved stays
+		c.to = &header{to: m, any: true, edit: func(h []byte) ([]byte, error) { return authres.StripOwn(h, ownFields), nil }}
 	}
 	return c, nil
 }
@@ -201,7 +205,12 @@ func (s *session) result(err error) reply {
 	if err != nil {
 		return s.failure(err)
 	}
-	return reply{code: 250, status: "2.0.0", text: "Ok: delivered as " + s.tx.content.message.Envelope().ID}
+	e := s.tx.content.message.Envelope()
+	done := "delivered"
+	if e.Queued() {
+		done = "queued"
+	}
+	return reply{code: 250, status: "2.0.0", text: "Ok: " + done + " as " + e.ID}
 }
 
 // outcome answers for all recipients with one reply. When it fails for some the

@@ -68,7 +68,7 @@ func TestSubmissionGoesOut(t *testing.T) {
 		C:
 		C: text
 		C: .
-		S: 250 2.0.0 Ok: delivered as $id`)
+		S: 250 2.0.0 Ok: queued as $id`)
 	if _, got := r.only(t, "user2"); !strings.HasSuffix(got, "\r\n\r\ntext\r\n") {
 		t.Errorf("%q", got)
 	}
@@ -99,7 +99,7 @@ func TestForward(t *testing.T) {
 		C:
 		C: text
 		C: .
-		S: 250 2.0.0 Ok: delivered as $id`)
+		S: 250 2.0.0 Ok: queued as $id`)
 	list := waiting(t, q)
 	if len(list) != 1 || !regexp.MustCompile(`^SRS0=[A-Z2-7]{10}=[A-Z2-7]{2}=far\.example=ann@example\.org$`).MatchString(list[0].From) || list[0].Recipients[0].Address != "user@elsewhere.example" {
 		t.Fatalf("%+v", list[0])
@@ -115,7 +115,7 @@ func TestForward(t *testing.T) {
 		C:
 		C: text
 		C: .
-		S: 250 2.0.0 Ok: delivered as $id`)
+		S: 250 2.0.0 Ok: queued as $id`)
 	if list = waiting(t, q); len(list) != 2 || list[1].Recipients[0].Address != "ann@far.example" || list[1].From != "" {
 		t.Errorf("%+v", list[len(list)-1])
 	}
