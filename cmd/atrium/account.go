@@ -200,6 +200,9 @@ func accountDelete(i *invocation) error {
 	if err != nil {
 		return err
 	}
+	if err := i.call("account known", accountArgs{Name: name}, nil); err != nil {
+		return err
+	}
 	if i.flags.Lookup("yes").Value.String() != "true" {
 		fmt.Fprintf(i.errOut, "This removes %s with all mail, calendars and contacts. Type the name again to go on: ", name)
 		line, _ := bufio.NewReader(i.in).ReadString('\n')
@@ -251,11 +254,14 @@ var operations = map[string]operation{
 	"account uidl": op(setUIDLs),
 	"account delete": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
 		return h.withAccount(ctx, a.Name, func(x *account.Account) error {
-			if !strings.EqualFold(x.Name, a.Name) && !strings.EqualFold(x.Name, a.Name+"@"+h.dir.DefaultDomain()) {
-				return fmt.Errorf("%s is another address of %s; name the account itself, or remove the address with `atrium alias delete`", a.Name, x.Name)
+			if err := h.itself(x, a.Name); err != nil {
+				return err
 			}
 			return h.deleteAccount(ctx, x)
 		})
+	}),
+	"account known": op(func(h *house, ctx context.Context, a accountArgs) (any, error) {
+		return h.withAccount(ctx, a.Name, func(x *account.Account) error { return h.itself(x, a.Name) })
 	}),
 	"junk":       op(junkOperation),
 	"alias add":  op(addAlias),
@@ -301,6 +307,14 @@ func (h *house) addAccount(ctx context.Context, a accountArgs) (*account.Account
 		}
 	}
 	return acc, h.ensureDefaults(ctx, acc.ID)
+}
+
+// itself tells what is wrong when a name leads to an account but is not its own.
+func (h *house) itself(x *account.Account, name string) error {
+	if !strings.EqualFold(x.Name, name) && !strings.EqualFold(x.Name, name+"@"+h.dir.DefaultDomain()) {
+		return fmt.Errorf("%s is another address of %s; name the account itself, or remove the address with `atrium alias delete`", name, x.Name)
+	}
+	return nil
 }
 
 // deleteAccount removes an account. Its name goes last: what is cut short can be
