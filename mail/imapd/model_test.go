@@ -26,6 +26,11 @@ type believer struct {
 	log      *[]string
 	at       string   // what stands before the names of mailboxes
 	earlier  []string // sets of VANISHED (EARLIER)
+
+	keywords []string          // of the last FLAGS
+	recent   map[uint32]string // who was told \Recent, of all clients; nil: not looked at
+	copied   string            // the UIDs of the last COPYUID
+	found    []string          // the numbers of the last SEARCH
 }
 
 // slot is one message; uid 0 and flags "?" are not known.
@@ -74,6 +79,7 @@ func (b *believer) do(cmd string) string {
 	tag := fmt.Sprintf("%s%d", b.name, b.n)
 	word, _, _ := strings.Cut(cmd, " ")
 	b.strict = word == "FETCH" || word == "STORE" || word == "SEARCH" || word == "COPY"
+	b.copied, b.found = "", nil
 	b.send(tag + " " + cmd)
 	return b.until(tag + " ")
 }
@@ -86,6 +92,9 @@ func (b *believer) until(prefix string) string {
 				b.fail("the connection broke")
 			}
 			*b.log = append(*b.log, b.name+"S: "+s)
+			if m := copyCode.FindStringSubmatch(s); m != nil {
+				b.copied = m[1]
+			}
 			if strings.HasPrefix(s, prefix) {
 				return s
 			}
@@ -107,6 +116,7 @@ var (
 	uidReply    = regexp.MustCompile(`^\* (\d+) UIDFETCH \((.*)\)$`)
 	uidData     = regexp.MustCompile(`UID (\d+)`)
 	flagsData   = regexp.MustCompile(`FLAGS \(([^)]*)\)`)
+	copyCode    = regexp.MustCompile(`\[COPYUID \d+ (\S+) `)
 )
 
 // take believes one untagged reply.
@@ -127,6 +137,15 @@ func (b *believer) take(s string) {
 			b.fail("VANISHED in a command that uses numbers")
 		}
 		b.vanished(set)
+		return
+	}
+	if list, ok := strings.CutPrefix(s, "* FLAGS ("); ok {
+		b.keywords = strings.Fields(strings.TrimSuffix(list, ")"))
+		return
+	}
+	if list, ok := strings.CutPrefix(s, "* SEARCH"); ok {
+		list, _, _ = strings.Cut(list, "(")
+		b.found = strings.Fields(list)
 		return
 	}
 	m := numberReply.FindStringSubmatch(s)
@@ -160,7 +179,24 @@ func (b *believer) take(s string) {
 			at.uid = uint32(uid)
 		}
 		if f := flagsData.FindStringSubmatch(m[3]); f != nil {
-			at.flags = sortFlags(f[1])
+			b.takeFlags(at, f[1])
+		}
+	}
+}
+
+// takeFlags believes the flags of a message. A keyword must have been told with FLAGS before (RFC 9051
+// §7.3.5), and one client alone is told that a message is \Recent (RFC 3501 §2.3.2).
+func (b *believer) takeFlags(at *slot, list string) {
+	at.flags = sortFlags(list)
+	for _, f := range strings.Fields(list) {
+		switch {
+		case f == `\Recent` && b.recent != nil && at.uid != 0:
+			if first, ok := b.recent[at.uid]; ok && first != b.name {
+				b.fail("UID %d is recent for %s and for %s", at.uid, first, b.name)
+			}
+			b.recent[at.uid] = b.name
+		case b.keywords != nil && !slices.Contains(b.keywords, f) && f != `\Recent`:
+			b.fail("%s is not in FLAGS", f)
 		}
 	}
 }
@@ -255,15 +291,21 @@ func (b *believer) step(rnd *rand.Rand) {
 	case k == 6:
 		b.do("UID EXPUNGE " + set())
 	case k == 7:
-		b.do("COPY " + set() + " " + b.at + "box")
+		b.transfer("COPY", any(), "box")
 	case k == 8:
 		b.do("UID COPY " + set() + " " + b.at + "box")
 	case k == 9:
-		b.do("MOVE " + strconv.Itoa(any()) + " " + b.at + "other")
+		b.transfer("MOVE", any(), "other")
 	case k == 10:
 		b.do("FETCH " + set() + " (FLAGS)")
 	case k == 11:
 		b.do("SEARCH 1:* NOT SEEN")
+		for _, n := range b.found {
+			i, _ := strconv.Atoi(n)
+			if i > len(b.list) || strings.Contains(b.list[i-1].flags, `\Seen`) {
+				b.fail("SEARCH found message %s of %d, seen or beyond the last", n, len(b.list))
+			}
+		}
 	case k == 12:
 		b.do("UID FETCH 1:* (FLAGS)")
 	default:
@@ -274,6 +316,18 @@ func (b *believer) step(rnd *rand.Rand) {
 		b.until("+")
 		b.send("DONE")
 		b.until(tag + " ")
+	}
+}
+
+// transfer copies or moves one message by its number: it must be the one that had it before.
+func (b *believer) transfer(cmd string, n int, to string) {
+	uid := uint32(0)
+	if n <= len(b.list) {
+		uid = b.list[n-1].uid
+	}
+	b.do(fmt.Sprintf("%s %d %s%s", cmd, n, b.at, to))
+	if b.copied != "" && uid != 0 && b.copied != fmt.Sprint(uid) {
+		b.fail("%s %d took UID %s, not %d", cmd, n, b.copied, uid)
 	}
 }
 
@@ -302,8 +356,10 @@ func TestModel(t *testing.T) {
 			r.box(t, 1, "other")
 			var log []string
 			var clients []*believer
+			recent := map[uint32]string{}
 			for i := range 5 {
 				b := newBeliever(t, r, string(rune('a'+i)), &log)
+				b.recent = recent
 				if i%2 == 1 {
 					b.do("ENABLE QRESYNC")
 				} else if i == 2 {
