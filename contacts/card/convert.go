@@ -23,6 +23,9 @@ func (c *Card) Convert(version string) []byte {
 		l := line{group: p.Group, name: p.Name, sent: c.sent(p), params: p.Params, value: p.Value}
 		if enc, _ := l.param("ENCODING"); c.Version == "2.1" || strings.EqualFold(enc, "QUOTED-PRINTABLE") { // some write it in 3.0 too
 			modernize(&l)
+			if c.Version == "2.1" {
+				escapeCommas(&l)
+			}
 		}
 		if l.group != "" {
 			v.groups[strings.ToLower(l.group)] = true
@@ -108,8 +111,19 @@ func modernize(l *line) {
 	for _, t := range types {
 		qp = qp || strings.EqualFold(t, "QUOTED-PRINTABLE")
 	}
-	types = without(without(types, "QUOTED-PRINTABLE"), "8BIT")
+	for _, t := range types {
+		if strings.EqualFold(t, "BASE64") {
+			enc = t
+		}
+	}
+	for _, word := range []string{"QUOTED-PRINTABLE", "BASE64", "7BIT", "8BIT"} {
+		types = without(types, word)
+	}
 	l.setTypes(types)
+	if strings.EqualFold(enc, "BASE64") {
+		l.set("ENCODING", "b")
+		l.value = strings.Join(strings.Fields(l.value), "")
+	}
 	if qp {
 		b, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(l.value)))
 		if charset, _ := l.param("CHARSET"); err == nil && (charset == "" || strings.EqualFold(charset, "UTF-8") || strings.EqualFold(charset, "US-ASCII")) {
@@ -119,6 +133,26 @@ func modernize(l *line) {
 		l.drop("ENCODING")
 	}
 	l.drop("CHARSET")
+}
+
+// escapeCommas escapes what in version 2.1 is a comma and in the others parts the items of a list; its GEO has the
+// longitude first.
+func escapeCommas(l *line) {
+	switch l.name {
+	case "FN", "N", "ADR", "ORG", "TITLE", "ROLE", "NOTE", "LABEL":
+		var b strings.Builder
+		for i := range len(l.value) {
+			if l.value[i] == ',' && (i == 0 || l.value[i-1] != '\\') {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(l.value[i])
+		}
+		l.value = b.String()
+	case "GEO":
+		if longitude, latitude, ok := strings.Cut(l.value, ","); ok {
+			l.value = strings.TrimSpace(latitude) + ";" + strings.TrimSpace(longitude)
+		}
+	}
 }
 
 // typeOf gives the media type of the words that vCard 3.0 has in TYPE, and back.

@@ -101,6 +101,15 @@ func TestConvertAddsWhatIsDemanded(t *testing.T) {
 	if !strings.Contains(got, "N:Müller;Jörg\r\n") || !strings.Contains(got, "TEL;TYPE=CELL:1\r\n") {
 		t.Errorf("of 2.1: %s", got)
 	}
+	old = parse(t, "BEGIN:VCARD\r\nVERSION:2.1\r\nFN:Doe, John\r\nORG:Doe\\, Sons, Ltd;Sales\r\nGEO:37.24,-17.87\r\nPHOTO;JPEG;BASE64:\r\n /9j/\r\n 4AAQ\r\n\r\nEND:VCARD\r\n")
+	for version, want := range map[string]string{
+		"3.0": "N:Doe\\, John;;;;\nFN:Doe\\, John\nORG:Doe\\, Sons\\, Ltd;Sales\nGEO:-17.87;37.24\nPHOTO;ENCODING=b;TYPE=JPEG:/9j/4AAQ",
+		"4.0": "FN:Doe\\, John\nORG:Doe\\, Sons\\, Ltd;Sales\nGEO:geo:-17.87,37.24\nPHOTO:data:image/jpeg;base64,/9j/4AAQ",
+	} {
+		if got := string(old.Convert(version)); got != vcard(version, strings.Split(want, "\n")...) {
+			t.Errorf("%s of 2.1: %s", version, got)
+		}
+	}
 }
 
 func TestConvertFolds(t *testing.T) {
