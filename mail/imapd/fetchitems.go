@@ -115,7 +115,7 @@ var baseItems = map[string]fetchItem{
 		a.index = true
 		a.add(func(f *fetch, m *fetched) error {
 			f.buf = append(f.buf, "BODYSTRUCTURE "...)
-			return f.text8(m.index.BodyStructure())
+			return f.text8(f.c.structure(m.index.BodyStructure()))
 		})
 	},
 	"BODY": func(c *session, a *fetchArgs, r *wire.Reader) {
@@ -125,7 +125,9 @@ var baseItems = map[string]fetchItem{
 		}
 		a.index = true
 		a.add(func(f *fetch, m *fetched) error {
+			at := len(f.buf)
 			f.buf = m.index.AppendBody(append(f.buf, "BODY "...))
+			f.buf = append(f.buf[:at], f.c.structure(f.buf[at:])...)
 			return nil
 		})
 	},
@@ -140,6 +142,18 @@ var baseItems = map[string]fetchItem{
 		addSection(a, "RFC822.TEXT", &message.Section{What: message.Text}, nil, false)
 	},
 }
+
+// structure is a body structure as the session may have it: RFC 3501 knows messages in parts as message/rfc822 alone, so that
+// message/global, to which RFC 9051 §7.5.2 and RFC 9755 §6 gave the same form, is called that. Both names are
+// equally long, for what is in a literal.
+func (c *session) structure(text []byte) []byte {
+	if c.utf8Names() || !bytes.Contains(text, globalType) {
+		return text
+	}
+	return bytes.ReplaceAll(text, globalType, []byte(`"message" "rfc822"`))
+}
+
+var globalType = []byte(`"message" "global"`)
 
 // text8 appends ready-made text, of which there may be much.
 func (f *fetch) text8(text []byte) error {

@@ -176,6 +176,30 @@ func TestRequirements(t *testing.T) {
 		C: r EXPUNGE
 		S: * 2 EXPUNGE
 		S: r OK EXPUNGE completed`)
+	play(t, "message/global is for those who know it, RFC 9051 §7.5.2, RFC 9755 §6", `
+		C: a APPEND INBOX {+}
+		L: Content-Type: message/global
+		L:
+		L: Subject: in it
+		L:
+		L: text
+		C:
+		S: a OK $...
+		C: b SELECT INBOX
+		S: ...
+		S: b OK $...
+		C: c FETCH 1 (BODYSTRUCTURE BODY)
+		S: * 1 FETCH (BODYSTRUCTURE ("message" "rfc822" $..."in it"$...) BODY ("message" "rfc822" $..."in it"$...))
+		S: c OK $...
+		2C: a ENABLE IMAP4rev2
+		2S: ...
+		2S: a OK $...
+		2C: b SELECT INBOX
+		2S: ...
+		2S: b OK $...
+		2C: c FETCH 1 (BODYSTRUCTURE BODY)
+		2S: * 1 FETCH (BODYSTRUCTURE ("message" "global" $..."in it"$...) BODY ("message" "global" $..."in it"$...))
+		2S: c OK $...`)
 	play(t, "UNAUTHENTICATE and LOGIN in one go, RFC 8437 §3", `
 		C: a UNAUTHENTICATE
 		C: b LOGIN user2 pass
