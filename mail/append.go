@@ -106,6 +106,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 	}
 	var out Appended
 	var uses uint64
+	watched := false
 	err = a.update(ctx, func(tx *storage.Tx) error {
 		in, err := a.intake(tx, id)
 		if err != nil {
@@ -131,7 +132,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 			}
 			out.UIDs = addUID(out.UIDs, uid)
 		}
-		uses = in.set.uses
+		uses, watched = in.set.uses, a.watched(in.set.options)
 		if out.Modseq, err = tx.Next(); err != nil {
 			return err
 		}
@@ -141,6 +142,9 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 		return nil, err
 	}
 	a.store.learn(a.owner, uses)
+	if watched {
+		a.tell(ctx, id, CauseAppend, EventMessages{UIDs: out.UIDs})
+	}
 	return &out, nil
 }
 
@@ -251,6 +255,7 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 		return nil, err
 	}
 	var out Appended
+	watched := false
 	err := a.update(ctx, func(tx *storage.Tx) error {
 		if _, err := a.allow(&tx.View, id, storage.Delete|storage.Expunge); err != nil {
 			return err
@@ -259,7 +264,7 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 		if err != nil {
 			return err
 		}
-		in.apart = in.set.options&privateSeen != 0
+		in.apart, watched = in.set.options&privateSeen != 0, a.watched(in.set.options)
 		to, err := in.add(tx, &msg, 0, 0)
 		if err != nil {
 			return err
@@ -272,6 +277,9 @@ func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 	})
 	if err != nil {
 		return nil, err
+	}
+	if watched {
+		a.tell(ctx, dst, CauseAppend, EventMessages{UIDs: out.UIDs})
 	}
 	return &out, nil
 }

@@ -83,6 +83,9 @@ func (a *Account) transfer(ctx context.Context, id ID, uids imap.UIDSet, dst *Ac
 	if len(out.To) > 0 {
 		a.learnMove(ctx, id, dst, to)
 	}
+	if len(out.To) > 0 && (err == nil || move) {
+		dst.copied(ctx, to, out.To)
+	}
 	return out, err
 }
 

@@ -33,6 +33,8 @@ type Mailbox struct {
 	Floor       uint64 // Changes reaches back to here
 	Keywords    Keywords
 	PrivateSeen bool // \Seen, Unseen and the modseqs of \Seen are the actor's own
+
+	scripted bool // it has a ScriptEntry
 }
 
 // Has tells whether the mailbox itself exists, not only names below it.
@@ -70,6 +72,7 @@ func newMailbox(c *storage.Collection, rights storage.Rights) (m Mailbox, err er
 		Uses: useAttrs(s.uses), UIDValidity: s.uidValidity, UIDNext: imap.UID(c.Next), Keywords: s.keywords,
 		Exists: c.Count, Unseen: int(c.Tally.A), Deleted: int(c.Tally.B), Size: c.Tally.Bytes,
 		Modseq: c.Modseq, Meta: c.Meta, Floor: c.Floor, PrivateSeen: s.options&privateSeen != 0,
+		scripted: s.options&hasScript != 0,
 	}, nil
 }
 
@@ -283,7 +286,7 @@ func (s *Store) create(tx *storage.Tx, name string, set settings) (*storage.Coll
 	if err != nil {
 		return nil, err
 	}
-	if int(h.mailboxes) >= s.cfg.MaxMailboxes {
+	if int(h.mailboxes) >= h.most(&s.cfg) {
 		return nil, fmt.Errorf("%d mailboxes: %w", h.mailboxes, storage.OverQuota)
 	}
 	set.uidValidity = h.take(s.now())

@@ -130,6 +130,10 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 				if err := checkSentEntry(m.Value); err != nil {
 					return fmt.Errorf("entry %q: %w", m.Name, err)
 				}
+			case m.Name == ScriptEntry:
+				if err := setScriptEntry(tx, id, m.Value); err != nil {
+					return err
+				}
 			case m.Name == SeenEntry:
 				if fold, err = a.setSeenEntry(tx, id, m.Value); err != nil {
 					return err

@@ -25,6 +25,8 @@ type FlagChange struct {
 	Conditional    bool   // spare messages that changed after UnchangedSince
 	UnchangedSince uint64 // RFC 7162 §3.1.3; 0 spares all
 	Known          uint64 // the mailbox's modseq that the caller knows, for FlagResult.Alone
+
+	watched bool // FlagResult.by is wanted
 }
 
 // FlagResult tells what SetFlags did.
@@ -35,6 +37,7 @@ type FlagResult struct {
 	Alone    bool        // between FlagChange.Known and Modseq nothing else changed the mailbox's messages
 
 	before uint64 // the mailbox's modseq before the batch
+	by     changes
 }
 
 // edit is a FlagChange in the bits of a mailbox.
@@ -94,6 +97,7 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 	err := a.view(ctx, func(v *storage.View) error {
 		m, err := a.mailbox(v, id, storage.Read)
 		if err == nil {
+			change.watched = m.scripted && a.store.event != nil && !a.quiet
 			_, err = change.may(m.Rights)
 		}
 		return err
@@ -118,6 +122,14 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 			out.Changed = addRange(out.Changed, r)
 		}
 		out.Alone = out.Alone && did.before == at
+		for mask, set := range did.by {
+			if out.by == nil {
+				out.by = changes{}
+			}
+			all := out.by[mask]
+			all.AddSet(set)
+			out.by[mask] = all
+		}
 		if did.Modseq != 0 {
 			out.Modseq, at = did.Modseq, did.Modseq
 		}
@@ -125,6 +137,9 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 	})
 	if out.Modseq != 0 && JunkFlag(change.Flags) != 0 {
 		a.store.learn(a.owner, junkUses)
+	}
+	if change.watched && len(out.by) > 0 {
+		a.flagged(ctx, id, out.by)
 	}
 	return out, err
 }
@@ -191,6 +206,12 @@ func (a *Account) setFlagsTx(tx *storage.Tx, id ID, set imap.UIDSet, change *Fla
 			return nil, false, nil
 		}
 		out.Changed = addUID(out.Changed, uid)
+		if change.watched {
+			if out.by == nil {
+				out.by = changes{}
+			}
+			out.by[f^g] = addUID(out.by[f^g], uid)
+		}
 		if over != nil {
 			if (f^g)&Seen != 0 {
 				marks = append(marks, mark{uid, g&Seen != 0})

@@ -71,6 +71,7 @@ type Store struct {
 	log     *slog.Logger
 	unseen  unseen
 	learner func(owner storage.AccountID) // see OnLearn
+	event   func(context.Context, Event)  // see OnEvent
 	seen    seenStates
 	crew    crew
 }
@@ -94,12 +95,13 @@ func (s *Store) Storage() *storage.Store { return s.storage }
 type Account struct {
 	store        *Store
 	actor, owner storage.AccountID
+	quiet        bool // what is done by it is no Event
 }
 
 // Open returns a handle by which actor acts on the mailboxes of owner, as far as
 // owner's grants reach. For one's own mailboxes the two are the same.
 func (s *Store) Open(actor, owner storage.AccountID) *Account {
-	return &Account{s, actor, owner}
+	return &Account{store: s, actor: actor, owner: owner}
 }
 
 // Actor is who acts, Owner whose mailboxes they are.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"atrium/calendar"
 	"atrium/configs"
@@ -74,6 +76,9 @@ func openHouse(ctx context.Context, cfg configs.Config, log *slog.Logger) (_ *ho
 	}
 	if err = h.openJunk(); err != nil {
 		return nil, err
+	}
+	if len(cfg.Listen.Sieve) == 0 || slices.ContainsFunc(cfg.IMAP.Disable, func(x string) bool { return strings.EqualFold(x, "IMAPSIEVE") }) {
+		cfg.Sieve.Disable = append(slices.Clip(cfg.Sieve.Disable), "imapsieve") // see openEvents
 	}
 	if h.scripts, err = rules.NewScripts(h.store, cfg.Sieve, log); err != nil {
 		return nil, err

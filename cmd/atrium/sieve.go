@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,6 +66,21 @@ func init() {
 // ruleFilter runs the scripts at delivery.
 func (h *house) ruleFilter() *rules.Filter {
 	return rules.NewFilter(h.scripts, h.mail, h.dir, h.cfg.Hostname, h.cfg.Passwords.Separators, h.log)
+}
+
+// openEvents has scripts run when something is done by IMAP (RFC 6785), where people can keep scripts.
+func (s *server) openEvents(f *rules.Filter) {
+	off := func(list []string, name string) bool {
+		return slices.ContainsFunc(list, func(x string) bool { return strings.EqualFold(x, name) })
+	}
+	if len(s.cfg.Listen.Sieve) == 0 || off(s.cfg.IMAP.Disable, "IMAPSIEVE") || off(s.cfg.Sieve.Disable, "imapsieve") {
+		return
+	}
+	s.cfg.IMAP.Sieve = "sieve://" + s.cfg.Hostname
+	if _, port, err := net.SplitHostPort(s.cfg.Listen.Sieve[0]); err == nil && !strings.HasPrefix(s.cfg.Listen.Sieve[0], "unix:") && port != "4190" && port != "sieve" {
+		s.cfg.IMAP.Sieve += ":" + port
+	}
+	s.mail.OnEvent(f.Event)
 }
 
 type sieveArgs struct {

@@ -36,6 +36,8 @@ type Config struct {
 	Disable []string // extensions to leave out, by name
 	Name    string   // what ID and the greeting say the server is
 	Version string   // its version, for ID; may be empty
+
+	Sieve string `toml:"-"` // URL of the ManageSieve of what mail.Store's OnEvent runs, RFC 6785; "": nothing does
 }
 
 // DefaultConfig returns the defaults.

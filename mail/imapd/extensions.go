@@ -11,6 +11,6 @@ func extensions() []*extension {
 		&condstore, &qresync,
 		&acl, &listMyRights,
 		&metadata, &listMetadata, &notify, &catenate, &urlPartial, &multiSearch,
-		&compress, &utf8Accept, &uidOnly, &uidBatches, &messageLimit, &saveLimit, &inProgress, &quotaSet,
+		&compress, &utf8Accept, &uidOnly, &uidBatches, &messageLimit, &saveLimit, &inProgress, &quotaSet, &imapSieve,
 	}
 }

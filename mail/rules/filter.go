@@ -62,14 +62,23 @@ func (f *Filter) out() Mailer {
 // noMailer means that nothing sends mail out.
 var noMailer = errors.New("nothing sends mail out on this server")
 
+// original is a message as it came.
+type original interface {
+	io.ReaderAt
+	Size() int64
+}
+
 // delivering is one message for one account.
 type delivering struct {
 	*Filter
-	m    *delivery.Message
-	to   account.Recipient
-	msg  *sieve.Message
-	env  *sieve.Env
-	plan *delivery.Plan
+	m        original
+	id       string            // of the message, for the log
+	tls      bool              // it may go out with TLS only
+	delivery *delivery.Message // nil: it is there already, see Event
+	to       account.Recipient
+	msg      *sieve.Message
+	env      *sieve.Env
+	plan     *delivery.Plan
 }
 
 // Filter runs the active script, if there is one. When it fails the plan stays as it is, and the
@@ -82,12 +91,12 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	if err != nil || k.name == "" {
 		return err
 	}
-	d := &delivering{Filter: f, m: m, to: to, msg: sieve.NewMessage(m, m.Size()), plan: plan}
+	e := m.Envelope()
+	d := f.delivering(m, to, &sieve.Env{From: e.From}, plan)
 	if k.failed != nil {
 		d.tell(k.name, k.failed)
 		return nil
 	}
-	e := m.Envelope()
 	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Spam: spam(&e.Verdict, m.Opinion(to)), Separate: f.separate,
 		Items: map[string]string{"name": "Atrium", "host": f.hostname, "location": "MDA", "phase": "during", "version": "1"}}
 	if _, domain, ok := strings.Cut(f.hostname, "."); ok {
@@ -109,8 +118,20 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 
 // Apply turns what a run wanted for one recipient into a plan, as Filter does with the active script's.
 func (f *Filter) Apply(ctx context.Context, m *delivery.Message, to account.Recipient, env *sieve.Env, res *sieve.Result, plan *delivery.Plan) error {
-	d := &delivering{Filter: f, m: m, to: to, msg: sieve.NewMessage(m, m.Size()), env: env, plan: plan}
-	return d.carryOut(ctx, res)
+	return f.delivering(m, to, env, plan).carryOut(ctx, res)
+}
+
+func (f *Filter) delivering(m *delivery.Message, to account.Recipient, env *sieve.Env, plan *delivery.Plan) *delivering {
+	e := m.Envelope()
+	return &delivering{Filter: f, m: m, id: e.ID, tls: e.RequireTLS, delivery: m, to: to, msg: sieve.NewMessage(m, m.Size()), env: env, plan: plan}
+}
+
+// sender is the reverse-path of what is sent on.
+func (d *delivering) sender() string {
+	if d.delivery == nil {
+		return d.to.Account.Name
+	}
+	return d.delivery.Forwarded(d.to.Account.Name)
 }
 
 // Host is what scripts of an account see outside of a message.
@@ -176,7 +197,7 @@ func (d *delivering) into(ctx context.Context, a sieve.Into, before []delivery.I
 	if a.Header != nil {
 		var err error
 		if form = forms[string(a.Header)]; form == nil {
-			if form, err = d.m.Variant(ctx, a.Header, d.msg.HeaderSize()); err != nil {
+			if form, err = d.delivery.Variant(ctx, a.Header, d.msg.HeaderSize()); err != nil {
 				return err
 			}
 			forms[string(a.Header)] = form
@@ -356,7 +377,7 @@ func (d *delivering) tell(name string, failure error) {
 			return nil
 		}
 		text := fmt.Sprintf("Your mail filter \"%s\" could not be run for a message from <%s>:\r\n\r\n  %s\r\n\r\n"+
-			"The message went where it would have gone without a filter. You are told of this\r\nonce a day.\r\n", name, d.m.Envelope().From, failure)
+			"The message went where it would have gone without a filter. You are told of this\r\nonce a day.\r\n", name, d.env.From, failure)
 		l := &letter{from: "postmaster@" + d.domain(), to: []string{d.to.Account.Name}, subject: "Your mail filter failed", auto: "auto-generated", text: text}
 		return d.append(ctx, l.bytes(d.hostname))
 	})
@@ -383,7 +404,7 @@ func (d *delivering) append(ctx context.Context, content []byte) error {
 		return err
 	}
 	defer p.Release()
-	box := d.mail.Open(d.to.Account.ID, d.to.Account.ID)
+	box := d.mail.Open(d.to.Account.ID, d.to.Account.ID).Quiet()
 	inbox, err := box.Mailbox(ctx, mail.Inbox)
 	if err != nil {
 		return err

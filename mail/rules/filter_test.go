@@ -28,6 +28,7 @@ type rig struct {
 	t       testing.TB
 	mail    *mail.Store
 	scripts *Scripts
+	filter  *Filter
 	ids     map[string]storage.AccountID
 	sent    outbox
 }
@@ -95,6 +96,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 	r.must(err)
 	f := NewFilter(r.scripts, r.mail, dir, "mail.example.org", "+", log)
 	f.SetMailer(&r.sent)
+	r.filter = f
 	r.Deliverer, err = delivery.New(r.mail, dir, delivery.DefaultConfig(), log, f)
 	r.must(err)
 	return r

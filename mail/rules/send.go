@@ -61,7 +61,7 @@ func (d *delivering) redirect(a sieve.Redirect) {
 			break
 		}
 		if strings.EqualFold(string(f.Name), redirectedField) && strings.EqualFold(strings.TrimSpace(string(f.Value)), d.to.Account.Name) {
-			d.log.Warn("message comes in a circle, it is not sent on", "account", d.to.Account.Name, "message", d.m.Envelope().ID, "to", a.To)
+			d.log.Warn("message comes in a circle, it is not sent on", "account", d.to.Account.Name, "message", d.id, "to", a.To)
 			d.plan.Into = append(d.plan.Into, delivery.Into{})
 			return
 		}
@@ -73,7 +73,7 @@ func (d *delivering) redirect(a sieve.Redirect) {
 	mark := message.AppendField(nil, redirectedField, d.to.Account.Name)
 	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
 		content := io.MultiReader(bytes.NewReader(mark), bytes.NewReader(kept), io.NewSectionReader(d.m, size, d.m.Size()-size))
-		return d.queueMail(ctx, d.m.Forwarded(d.to.Account.Name), []string{a.To}, content, queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.m.Envelope().RequireTLS})
+		return d.queueMail(ctx, d.sender(), []string{a.To}, content, queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.tls})
 	})
 }
 
@@ -95,7 +95,7 @@ func (d *delivering) reject(a sieve.Reject) {
 	if notASCII(plain) {
 		plain = "The recipient's filter refuses the message"
 	}
-	if d.m.Alone() && !(a.Mail && notASCII(a.Reason) && d.out() != nil && d.mayWrite() == "") {
+	if d.delivery.Alone() && !(a.Mail && notASCII(a.Reason) && d.out() != nil && d.mayWrite() == "") {
 		d.plan.Reject = plain
 		if plain == "" {
 			d.plan.Reject = "Refused"
@@ -103,7 +103,7 @@ func (d *delivering) reject(a sieve.Reject) {
 		return
 	}
 	if why := d.mayWrite(); why != "" {
-		d.log.Info("refused without a word to the sender", "account", d.to.Account.Name, "message", d.m.Envelope().ID, "because", why)
+		d.log.Info("refused without a word to the sender", "account", d.to.Account.Name, "message", d.id, "because", why)
 		return
 	}
 	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
@@ -154,7 +154,7 @@ func (d *delivering) field(name string) string {
 // vacation answers, when it may, and when the sender was not answered lately.
 func (d *delivering) vacation(a sieve.Vacation) {
 	if why := d.mayAnswer(a.Addresses); why != "" {
-		d.log.Debug("no answer", "account", d.to.Account.Name, "message", d.m.Envelope().ID, "because", why)
+		d.log.Debug("no answer", "account", d.to.Account.Name, "message", d.id, "because", why)
 		return
 	}
 	key := sieve.Digest("answered", a.Handle, strings.ToLower(d.env.From))

@@ -29,6 +29,10 @@ func compileIhave(c *compiler, a *call) cond {
 	return func(*run) (bool, error) { return have, nil }
 }
 
+// imapsieve is that scripts run when something is done by IMAP (RFC 6785): it brings no words. What
+// happened is in environment, the flags are those of the message.
+var imapsieve = extension{name: "imapsieve", rfc: "6785"}
+
 // environment has what is known of server and connection (RFC 5183).
 var environment = extension{name: "environment", rfc: "5183", tests: []test{
 	{name: "environment", shape: shape{tags: matchTags, args: "sl"}, compile: func(c *compiler, a *call) cond {

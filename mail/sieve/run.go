@@ -1,6 +1,7 @@
 package sieve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,8 @@ type Env struct {
 	Spam     int               // of 100, how sure it is that this is spam; -1: not looked at
 	Virus    int               // 0 not looked at, 1 clean to 5 sure (RFC 5235 §2.2)
 	Separate string            // what begins the detail of a local part, such as "+"
+	Home     string            // the mailbox of keep; "" is INBOX
+	Flags    []string          // that the message has already (RFC 6785 §2.2)
 	Limits   Limits            // zero: DefaultLimits
 }
 
@@ -91,11 +94,6 @@ type Into struct {
 	Use     string   // when a mailbox has this special use it goes there (RFC 8579 §4)
 	Flags   []string // to be set
 	Header  []byte   // the header as edited, nil: as it came
-}
-
-// inbox tells whether it is a keep, or as good as one.
-func (a *Into) inbox() bool {
-	return a.Use == "" && (a.Mailbox == "" || strings.EqualFold(a.Mailbox, "INBOX"))
 }
 
 // Redirect sends the message on.
@@ -205,7 +203,7 @@ func (s *Script) Run(ctx context.Context, env *Env) (Result, error) {
 	if lim == (Limits{}) {
 		lim = DefaultLimits()
 	}
-	r := &run{ctx: ctx, env: env, msg: env.Message, lim: &lim, now: env.Now, keep: true, scope: &scope{}}
+	r := &run{ctx: ctx, env: env, msg: env.Message, lim: &lim, now: env.Now, keep: true, scope: &scope{}, flags: splitFlags(env.Flags)}
 	if r.now.IsZero() {
 		r.now = time.Now()
 	}
@@ -240,13 +238,22 @@ func (r *run) step(n int) error {
 // work counts the comparing of n bytes.
 func (r *run) work(n int) error { return r.step(n >> 6) }
 
+// place is the mailbox of an action.
+func (r *run) place(a *Into) string {
+	name := cmp.Or(a.Mailbox, r.env.Home)
+	if name == "" || strings.EqualFold(name, "INBOX") {
+		return "INBOX"
+	}
+	return name
+}
+
 // act adds an action. One that is there already counts once (RFC 5228 §2.10.3): of flags the last
 // are set (RFC 5232 §5).
 func (r *run) act(a Action) error {
 	switch a := a.(type) {
 	case Into:
 		for i, old := range r.res.Actions {
-			if o, ok := old.(Into); ok && o.inbox() == a.inbox() && (o.inbox() || o.Mailbox == a.Mailbox) && o.Use == a.Use {
+			if o, ok := old.(Into); ok && r.place(&o) == r.place(&a) && o.Use == a.Use {
 				o.Flags, o.Create = a.Flags, o.Create || a.Create
 				r.res.Actions[i] = o
 				return nil
