@@ -108,9 +108,7 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	var err error
 	switch m := r.Loaded.(type) {
 	case *contacts.Match:
-		if b, err = m.Data(); err == nil && sel.names != nil && (sel.version == "" || card.VersionOf(b) == sel.version) {
-			c, err = m.Card()
-		}
+		b, err = m.Data()
 	case []byte:
 		b = m
 	default:
@@ -118,6 +116,15 @@ func (f *face) getData(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 	}
 	if err != nil {
 		return err
+	}
+	has := card.VersionOf(b)
+	if sel.version == "" && has == "2.1" {
+		sel.version = "3.0" // the default of RFC 6352 §10.4: 2.1 is no supported-address-data
+	}
+	if m, ok := r.Loaded.(*contacts.Match); ok && sel.names != nil && (sel.version == "" || has == sel.version) {
+		if c, err = m.Card(); err != nil {
+			return err
+		}
 	}
 	if c == nil {
 		if b, err = inVersion(b, sel.version); err != nil {
