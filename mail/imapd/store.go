@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -92,13 +93,26 @@ func (c *session) store(r *wire.Reader) error {
 	if len(res.Modified) > 0 {
 		code = "MODIFIED " + string(wire.AppendSet(nil, v.numbers(res.Modified, c.uid)))
 	}
+	some, all := v.went(uids) // while the STORE ran
+	missing = missing || some && !c.uid
 	if missing && code == "" {
 		code = "EXPUNGEISSUED"
 	}
-	if missing && (len(res.Modified) > 0 || len(uids) == 0 && !a.silent) { // RFC 2180 §4.2, RFC 7162 §3.1.3
+	if missing && (len(res.Modified) > 0 || all && !a.silent) { // RFC 2180 §4.2, RFC 7162 §3.1.3
 		return no(c.oneCode(code, limited), "Some of the messages no longer exist")
 	}
 	return c.finish(code, limited)
+}
+
+// went tells whether some of the messages, and whether all, are gone without the client having been told.
+func (v *view) went(uids imap.UIDSet) (some, all bool) {
+	if len(v.gone) == 0 {
+		return false, len(uids) == 0
+	}
+	for range v.cur.In(uids) {
+		return slices.ContainsFunc(v.gone, uids.Contains), false
+	}
+	return true, true
 }
 
 // storable refuses flags that cannot be kept.
