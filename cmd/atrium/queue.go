@@ -69,6 +69,7 @@ func (h *house) openOutgoing(ctx context.Context, d *delivery.Deliverer) (*outgo
 		return o.keys.Sign(ctx, domain, content)
 	})
 	h.out = o
+	d.SetSealer(h.sealer(o.keys))
 	return o, d.SetQueue(ctx, q)
 }
 

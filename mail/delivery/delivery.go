@@ -82,7 +82,8 @@ type Deliverer struct {
 	dir     *account.Directory
 	cfg     Config
 	filters []Filter
-	judge   Judge // nil: none
+	judge   Judge  // nil: none
+	seal    Sealer // nil: none
 	log     *slog.Logger
 	split   splitMemory
 	pool    sync.Pool    // of *[headerChunk]byte

@@ -1,14 +1,17 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	"atrium/mail"
 	"atrium/mail/queue"
 	"atrium/storage"
 	"atrium/storage/account"
@@ -76,7 +79,7 @@ func (m *Message) hold(ctx context.Context, out []Result) []Result {
 	for _, r := range m.env.Routes {
 		to = append(to, r.recipient(r.Address))
 	}
-	_, err := m.enqueue(ctx, m.env.From, to)
+	_, err := m.enqueue(ctx, m.env.From, to, nil)
 	for i := range out {
 		out[i].Err = err
 	}
@@ -133,7 +136,7 @@ func (m *Message) sendOut(ctx context.Context, out []Result) (queued bool) {
 	if len(to) == 0 {
 		return false
 	}
-	_, err := m.enqueue(ctx, m.forwarded(), to)
+	_, err := m.enqueue(ctx, m.forwarded(), to, m.seal(ctx))
 	if err == nil {
 		for _, i := range late {
 			m.d.log.Info("delivered later", "message", m.env.ID, "recipient", out[i].Route.Address, "reason", out[i].Err)
@@ -150,10 +153,44 @@ func (m *Message) sendOut(ctx context.Context, out []Result) (queued bool) {
 	return false
 }
 
-// enqueue gives the message to the queue.
-func (m *Message) enqueue(ctx context.Context, from string, to []queue.Recipient) (string, error) {
+// Sealer vouches for what is known of a message that goes on from here in the name of one of our
+// domains: it returns whole header fields, nothing when it cannot (ARC, RFC 8617).
+type Sealer func(ctx context.Context, m *Message, domain string) ([]byte, error)
+
+// SetSealer sets who seals what is forwarded. It is called before the first message.
+func (d *Deliverer) SetSealer(s Sealer) { d.seal = s }
+
+// seal is the message as it is forwarded, with a seal; nil when it goes as it is: when an
+// account sends it, or no seal can be made.
+func (m *Message) seal(ctx context.Context) *mail.Prepared {
+	if m.d.seal == nil || m.env.Submit != nil {
+		return nil
+	}
+	at := slices.IndexFunc(m.env.Routes, func(r *Route) bool { return len(r.remote) > 0 })
+	if at < 0 {
+		return nil
+	}
+	fields, err := m.d.seal(ctx, m, domainOf(m.env.Routes[at].Address))
+	if err == nil && len(fields) > 0 {
+		var v *mail.Prepared
+		if v, err = m.variantWith(ctx, fields); err == nil {
+			return v
+		}
+	}
+	if err != nil {
+		m.d.log.Error("message is forwarded without a seal", "message", m.env.ID, "error", err)
+	}
+	return nil
+}
+
+// Path is the length of Return-Path, with which a delivered message begins.
+func (m *Message) Path() int64 { return m.path }
+
+// enqueue gives the message, or another form of it, to the queue.
+func (m *Message) enqueue(ctx context.Context, from string, to []queue.Recipient, form *mail.Prepared) (string, error) {
+	form = cmp.Or(form, m.prepared)
 	q := queue.Message{
-		ID: m.env.ID, From: from, To: to, Body: m.prepared.Ref(), Skip: m.path,
+		ID: m.env.ID, From: from, To: to, Body: form.Ref(), Skip: m.path,
 		EightBit: true, UTF8: m.env.UTF8, RequireTLS: m.env.RequireTLS, EnvelopeID: m.env.DSN.EnvelopeID,
 	}
 	switch m.env.DSN.Return {
@@ -215,7 +252,7 @@ func (d *Deliverer) Delivered(ctx context.Context, m *Message, routes []*Route) 
 	if len(to) == 0 {
 		return nil
 	}
-	_, err := m.enqueue(ctx, m.env.From, to)
+	_, err := m.enqueue(ctx, m.env.From, to, nil)
 	return err
 }
 

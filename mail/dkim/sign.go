@@ -3,6 +3,8 @@ package dkim
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -80,4 +82,19 @@ func (k *Keys) Sign(ctx context.Context, domain string, r io.Reader) ([]byte, er
 		}
 	}
 	return out.Bytes(), nil
+}
+
+// Sealing is a key of a domain that signs for a chain (RFC 8617): RSA where there is one, which
+// everyone can check. ok is false when the domain has no keys.
+func (k *Keys) Sealing(ctx context.Context, domain string) (selector string, key crypto.Signer, ok bool, err error) {
+	keys, err := k.active(ctx, canonical(domain))
+	if err != nil || len(keys) == 0 {
+		return "", nil, false, err
+	}
+	for _, s := range keys {
+		if _, rsa := s.key.Public().(*rsa.PublicKey); rsa {
+			return s.selector, s.key, true, nil
+		}
+	}
+	return keys[0].selector, keys[0].key, true, nil
 }

@@ -2,11 +2,13 @@ package smtpd
 
 import (
 	"context"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"atrium/mail/delivery"
 	"atrium/mail/queue"
 	"atrium/mail/resolver"
 )
@@ -84,6 +86,9 @@ func TestSubmissionGoesOut(t *testing.T) {
 func TestForward(t *testing.T) {
 	r := newRig(t)
 	q := r.withQueue(t)
+	r.to.SetSealer(func(_ context.Context, m *delivery.Message, domain string) ([]byte, error) {
+		return []byte("ARC-Seal: for " + domain + "\r\n"), nil
+	})
 	r.script(t, SMTP, head+`
 		C: MAIL FROM:<ann@far.example>
 		S: 250 2.1.0 Ok
@@ -103,6 +108,13 @@ func TestForward(t *testing.T) {
 	list := waiting(t, q)
 	if len(list) != 1 || !regexp.MustCompile(`^SRS0=[A-Z2-7]{10}=[A-Z2-7]{2}=far\.example=ann@example\.org$`).MatchString(list[0].From) || list[0].Recipients[0].Address != "user@elsewhere.example" {
 		t.Fatalf("%+v", list[0])
+	}
+	body, err := r.store.Blobs().Open(context.Background(), list[0].Body)
+	must(t, err)
+	content, err := io.ReadAll(io.NewSectionReader(body, list[0].Skip, list[0].Size))
+	body.Close()
+	if err != nil || !strings.HasPrefix(string(content), "ARC-Seal: for example.org\r\nReceived: ") {
+		t.Errorf("%q, %v", content, err)
 	}
 	r.script(t, SMTP, head+`
 		C: MAIL FROM:<>
