@@ -73,6 +73,7 @@ type delivering struct {
 	*Filter
 	m        original
 	id       string            // of the message, for the log
+	name     string            // of the script, "": one that the account does not keep
 	tls      bool              // it may go out with TLS only
 	delivery *delivery.Message // nil: it is there already, see Event
 	to       account.Recipient
@@ -94,7 +95,7 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	e := m.Envelope()
 	d := f.delivering(m, to, &sieve.Env{From: e.From}, plan)
 	if k.failed != nil {
-		d.tell(k.name, k.failed)
+		d.fail(k.name, k.failed)
 		return nil
 	}
 	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Spam: spam(&e.Verdict, m.Opinion(to)), Separate: f.separate,
@@ -110,10 +111,22 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	res, err := k.script.Run(ctx, d.env)
 	if err != nil {
 		f.log.Info("script failed", "account", to.Account.Name, "script", k.name, "message", e.ID, "error", err)
-		d.tell(k.name, err)
+		d.fail(k.name, err)
 		return nil
 	}
+	d.name = k.name
 	return d.carryOut(ctx, &res)
+}
+
+// failedFlag marks a message that went where it would without a filter, as that failed.
+const failedFlag imap.Flag = "$SieveFailed"
+
+// fail lets the message go where it would without a filter, marked, and tells the account.
+func (d *delivering) fail(name string, failure error) {
+	for i := range d.plan.Into {
+		d.plan.Into[i].Flags = append(slices.Clip(d.plan.Into[i].Flags), failedFlag)
+	}
+	d.tell(name, failure)
 }
 
 // Apply turns what a run wanted for one recipient into a plan, as Filter does with the active script's.
@@ -204,6 +217,16 @@ func (d *delivering) into(ctx context.Context, a sieve.Into, before []delivery.I
 		}
 	}
 	list := before
+	if a.Mailbox != "" && !a.Create && a.Use == "" && d.name != "" {
+		box, err := d.Host(d.to.Account.ID).Mailbox(ctx, a.Mailbox)
+		if err != nil {
+			return err
+		}
+		if box == nil {
+			d.tell(d.name, fmt.Errorf("there is no mailbox %.100q; the message is in INBOX", a.Mailbox))
+			a.Flags = append(slices.Clip(a.Flags), string(failedFlag))
+		}
+	}
 	if a.Mailbox != "" {
 		list = []delivery.Into{{Mailbox: a.Mailbox, Create: a.Create, Use: a.Use}}
 	}
@@ -376,7 +399,7 @@ func (d *delivering) tell(name string, failure error) {
 		if !first {
 			return nil
 		}
-		text := fmt.Sprintf("Your mail filter \"%s\" could not be run for a message from <%s>:\r\n\r\n  %s\r\n\r\n"+
+		text := fmt.Sprintf("Your mail filter \"%s\" could not do what it wants with a message from <%s>:\r\n\r\n  %s\r\n\r\n"+
 			"The message went where it would have gone without a filter. You are told of this\r\nonce a day.\r\n", name, d.env.From, failure)
 		l := &letter{from: "postmaster@" + d.domain(), to: []string{d.to.Account.Name}, subject: "Your mail filter failed", auto: "auto-generated", text: text}
 		return d.append(ctx, l.bytes(d.hostname))

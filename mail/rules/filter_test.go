@@ -184,7 +184,7 @@ func TestFilter(t *testing.T) {
 		{name: "none", boxes: "INBOX 1"},
 		{name: "discard", script: `discard;`},
 		{name: "create", script: `require ["fileinto","mailbox"]; fileinto :create "Lists/dev";`, boxes: "Lists/dev 1"},
-		{name: "missing", script: `require ["fileinto"]; fileinto "Nowhere";`, boxes: "INBOX 1"},
+		{name: "missing", script: `require ["fileinto"]; fileinto "Nowhere";`, boxes: "INBOX 2"}, // the account is told
 		{name: "special use", script: `require ["fileinto","special-use"]; fileinto :specialuse "\\Junk" "Nowhere";`, boxes: "Junk 1"},
 		{name: "exists", script: `require ["fileinto","mailbox","special-use"]; if allof (mailboxexists ["INBOX","Junk"], not mailboxexists "X", specialuse_exists "\\Sent") { fileinto "Trash"; }`, boxes: "Trash 1"},
 		{name: "copy", script: `require ["fileinto","copy"]; fileinto :copy "Archive"; fileinto "Archive"; keep;`, boxes: "INBOX 1, Archive 1"},
@@ -199,6 +199,8 @@ func TestFilter(t *testing.T) {
 		{name: "reject in other letters", script: `require "reject"; reject "größer";`, sent: ">carl@example.net\nFrom: <ann@example.org>"},
 		{name: "vacation", script: `require "vacation"; vacation :subject "Away" "I am gone";`, boxes: "INBOX 1", sent: ">carl@example.net\nFrom: =?utf-8?b?YW5uIDzDhD4=?= <ann@example.org>"},
 		{name: "vacation from another's address", script: `require "vacation"; vacation :subject "Away" :from "boss@example.org" "I am gone";`, boxes: "INBOX 1", sent: ">carl@example.net\nFrom: =?utf-8?b?YW5uIDzDhD4=?= <ann@example.org>"},
+		{name: "vacation to someone with a name", script: `require "vacation"; vacation "gone";`, mail: strings.Replace(hello, "carl@example.net", "\"Carl C.\" <carl@example.net>", 1), boxes: "INBOX 1",
+			sent: ">carl@example.net\nFrom: =?utf-8?b?YW5uIDzDhD4=?= <ann@example.org>\r\nTo: \"Carl C.\" <carl@example.net>\r\n"},
 		{name: "vacation to a list", script: `require "vacation"; vacation "gone";`, mail: "List-Id: <x.y>\n" + hello, boxes: "INBOX 1"},
 		{name: "vacation to a machine", script: `require "vacation"; vacation "gone";`, mail: "Auto-Submitted: auto-generated\n" + hello, boxes: "INBOX 1"},
 		{name: "vacation to the null sender", script: `require "vacation"; vacation "gone";`, from: "<>", boxes: "INBOX 1"},
@@ -409,5 +411,29 @@ func TestRedirectedSender(t *testing.T) {
 		if len(sent) != 1 || !strings.HasPrefix(sent[0], want) || strings.HasPrefix(sent[0], "SRS") && !strings.Contains(sent[0], "=example.net=carl@example.org>x@example.net\n") {
 			t.Errorf("%s: %.100q", from, sent)
 		}
+	}
+}
+
+// TestFailedFlag checks that what a filter failed with is marked.
+func TestFailedFlag(t *testing.T) {
+	for name, script := range map[string]string{
+		"fails": `require ["ihave"]; error "x";`, "no mailbox": `require "fileinto"; fileinto "Nowhere";`,
+	} {
+		r := newRig(t, DefaultConfig())
+		r.use(script)
+		r.must(r.send("carl@example.net", hello, false, "ann")[0])
+		if got := r.state(); got != "INBOX[$SieveFailed] INBOX[]" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// TestAnswerSubject checks that an answer repeats a bounded part of a subject.
+func TestAnswerSubject(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	r.use(`require "vacation"; vacation "gone";`)
+	r.must(r.send("carl@example.net", strings.Replace(hello, "Hello", strings.Repeat("Hello ", 100), 1), false, "ann")[0])
+	if sent := strings.Join(r.sent.take(), ""); strings.Count(sent, "Hello") != 41 {
+		t.Error(sent)
 	}
 }

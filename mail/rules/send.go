@@ -176,7 +176,7 @@ func (d *delivering) vacation(a sieve.Vacation) {
 
 // answer writes the answer (RFC 5230 §5).
 func (d *delivering) answer(a sieve.Vacation) []byte {
-	l := &letter{from: d.to.Account.Name, name: d.to.Account.DisplayName, to: []string{d.env.From}, subject: a.Subject, auto: "auto-replied (vacation)",
+	l := &letter{from: d.to.Account.Name, name: d.to.Account.DisplayName, to: []string{d.named(d.env.From)}, subject: a.Subject, auto: "auto-replied (vacation)",
 		reply: d.field("Message-ID"), refs: d.field("References"), fields: [][2]string{{"Precedence", "bulk"}, {"X-Auto-Response-Suppress", "All"}}}
 	if a.From != "" { // RFC 5230 §4.3: an address that is not the account's is not used
 		if list := message.ParseAddresses([]byte(a.From)); len(list) == 1 && d.own(list[0].Addr()) {
@@ -184,7 +184,7 @@ func (d *delivering) answer(a sieve.Vacation) []byte {
 		}
 	}
 	if l.subject == "" {
-		l.subject = "Auto: " + message.Decode([]byte(d.field("Subject")))
+		l.subject = "Auto: " + short(message.Decode([]byte(d.field("Subject"))), maxSubject)
 	}
 	if a.MIME {
 		l.mime = entity(a.Reason)
@@ -192,6 +192,31 @@ func (d *delivering) answer(a sieve.Vacation) []byte {
 		l.text = a.Reason
 	}
 	return l.bytes(d.hostname)
+}
+
+// maxSubject is how much of a subject an answer repeats, in characters.
+const maxSubject = 250
+
+// short cuts a text to n characters.
+func short(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// named is an address with the name that the message's author has with it.
+func (d *delivering) named(address string) string {
+	for _, field := range []string{"From", "Sender", "Reply-To"} {
+		for _, a := range message.ParseAddresses([]byte(d.field(field))) {
+			if name := message.Decode([]byte(a.Name)); name != "" && strings.EqualFold(a.Addr(), address) {
+				return quoted(short(name, 100)) + " <" + address + ">"
+			}
+		}
+	}
+	return "<" + address + ">"
 }
 
 // entity is a MIME entity without the fields that are not MIME's: who writes an answer, and to whom, is not

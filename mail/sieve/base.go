@@ -239,7 +239,7 @@ func compileSize(c *compiler, a *call) cond {
 // addressFields are the fields that address looks at (RFC 5228 §5.1).
 var addressFields = []string{"from", "to", "cc", "bcc", "sender", "reply-to", "resent-from", "resent-to", "resent-cc", "resent-bcc",
 	"resent-sender", "resent-reply-to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "return-path", "mail-followup-to",
-	"mail-reply-to", "disposition-notification-to", "return-receipt-to", "errors-to", "apparently-to", "x-beenthere", "x-forwarded-to", "x-sieve-redirected-from"}
+	"mail-reply-to", "disposition-notification-to", "return-receipt-to", "errors-to", "apparently-to", "x-beenthere", "message-id", "x-forwarded-to", "x-sieve-redirected-from"}
 
 func compileAddress(c *compiler, a *call) cond {
 	names, m, what := c.names(a.pos[0]), c.matcher(a, a.pos[1]), c.partTag(a)

@@ -73,6 +73,8 @@ func TestParts(t *testing.T) {
 func TestOnce(t *testing.T) {
 	for script, want := range map[string]string{
 		`keep; fileinto "INBOX"; keep :flags "b"; fileinto :flags "c" "A"; fileinto "A";`:                       "keep flags=b\ninto A",
+		`fileinto :copy :flags "a" "inbox"; addflag "b";`:                                                       "into inbox flags=b",
+		`if address :localpart "Message-ID" "1" { discard; }`:                                                   "",
 		`redirect "x@y.example"; redirect "Ann <X@y.example>"; redirect "z@y.example";`:                         "redirect x@y.example\nredirect z@y.example",
 		`addflag "a"; fileinto :copy "A"; addflag "b"; fileinto :copy "A";`:                                     "into A flags=a,b\nkeep flags=a,b",
 		`setflag "a b c"; if hasflag :contains "x b" { keep :flags "yes"; }`:                                    "keep flags=yes",

@@ -136,7 +136,7 @@ type Remember struct {
 
 // Result is what came of a run.
 type Result struct {
-	Actions  []Action   // in their order; the implicit keep, if it stands, is the last
+	Actions  []Action   // in their order; the implicit keep, if it stands, is the last, or one with a fileinto to its mailbox
 	Implicit bool       // the implicit keep stands
 	Remember []Remember // to be noted when the actions are done
 }
@@ -219,7 +219,9 @@ func (s *Script) Run(ctx context.Context, env *Env) (Result, error) {
 	}
 	if r.keep {
 		r.res.Implicit = true
-		r.res.Actions = append(r.res.Actions, Into{Flags: r.flags, Header: r.msg.Edited()})
+		if into := (Into{Flags: r.flags, Header: r.msg.Edited()}); !r.again(into) {
+			r.res.Actions = append(r.res.Actions, into)
+		}
 	}
 	return r.res, nil
 }
@@ -247,24 +249,32 @@ func (r *run) place(a *Into) string {
 	return name
 }
 
-// act adds an action. One that is there already counts once (RFC 5228 §2.10.3): of flags the last
-// are set (RFC 5232 §5).
-func (r *run) act(a Action) error {
+// again tells whether an action is there already: then it counts once (RFC 5228 §2.10.3), with the
+// last flags (RFC 5232 §5).
+func (r *run) again(a Action) bool {
 	switch a := a.(type) {
 	case Into:
 		for i, old := range r.res.Actions {
 			if o, ok := old.(Into); ok && r.place(&o) == r.place(&a) && o.Use == a.Use {
 				o.Flags, o.Create = a.Flags, o.Create || a.Create
 				r.res.Actions[i] = o
-				return nil
+				return true
 			}
 		}
 	case Redirect:
 		for _, old := range r.res.Actions {
 			if o, ok := old.(Redirect); ok && strings.EqualFold(o.To, a.To) {
-				return nil
+				return true
 			}
 		}
+	}
+	return false
+}
+
+// act adds an action.
+func (r *run) act(a Action) error {
+	if r.again(a) {
+		return nil
 	}
 	if len(r.res.Actions) >= r.lim.Actions {
 		return fmt.Errorf("more than %d actions: %w", r.lim.Actions, Exhausted)
