@@ -28,6 +28,7 @@ var conversions = []struct {
 	{name: "preferred", three: "EMAIL;TYPE=HOME,pref:a@example.org", four: "EMAIL;PREF=1;TYPE=HOME:a@example.org"},
 	{name: "internet", three: "EMAIL;TYPE=INTERNET;TYPE=HOME:a@example.org", four: "EMAIL;TYPE=HOME:a@example.org", only: "3"},
 	{name: "photo", three: "PHOTO;ENCODING=b;TYPE=PNG:iVBORw0KGgo=", four: "PHOTO:data:image/png;base64,iVBORw0KGgo="},
+	{name: "photo with its type beside it", three: "PHOTO;ENCODING=b;TYPE=PNG:iVBORw0KGgo=", four: "PHOTO;MEDIATYPE=image/png:data:;base64,iVBORw0KGgo=", only: "4"},
 	{name: "photo without type", three: "PHOTO;ENCODING=B:iVBORw0KGgo=", four: "PHOTO:data:image/png;base64,iVBORw0KGgo=", only: "3"},
 	{name: "photo elsewhere", three: "PHOTO;VALUE=uri;TYPE=JPEG:http://example.org/a.jpg", four: "PHOTO;MEDIATYPE=image/jpeg:http://example.org/a.jpg"},
 	{name: "photo cropped", three: "PHOTO;X-ABCROP-RECTANGLE=ABClipRect_1&0&0&1&1&x;ENCODING=b;TYPE=JPEG:/9j/", four: "PHOTO;X-ABCROP-RECTANGLE=ABClipRect_1&0&0&1&1&x:data:image/jpeg;base64,/9j/"},

@@ -166,6 +166,9 @@ func threeBinary(l *line, media string) {
 	}
 	l.drop("VALUE")
 	l.set("ENCODING", "b")
+	if kind == "" {
+		kind = media
+	}
 	if w := wordOf(kind); w != "" {
 		l.setTypes(append(l.types(), w))
 	}
