@@ -22,21 +22,10 @@ var sharing = Module{
 	Posts: []Post{
 		{Root: elem.N("CS:share"), On: Collection, Run: postShare},
 		{Root: elem.N("D:share-resource"), On: Collection, Run: postShare},
-		{Type: "application/davsharing+xml", On: Collection, Run: func(rq *Request, w http.ResponseWriter, _ *elem.Reader, _ elem.Start) error {
-			r, err := rq.ReadXML()
-			if err != nil {
-				return err
-			}
-			root, ok := r.Root()
-			if !ok {
-				return r.Err()
-			}
-			if !root.Is("D:share-resource") {
-				return Fail(http.StatusBadRequest, "the root element is not DAV:share-resource")
-			}
-			return postShare(rq, w, r, root)
-		}},
+		{Type: davSharing, On: Collection, Run: sharingXML("D:share-resource", postShare)},
 		{Root: elem.N("CS:invite-reply"), On: Home, Run: postReply},
+		{Root: elem.N("D:invite-reply"), On: notice, Run: postNoticeReply},
+		{Type: davSharing, On: notice, Run: sharingXML("D:invite-reply", postNoticeReply)},
 	},
 	Properties: []Property{
 		{Name: elem.N("CS:notification-URL"), On: Principal, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
@@ -53,6 +42,27 @@ var sharing = Module{
 			return getResourceID(a, r, w)
 		}},
 	},
+}
+
+// davSharing is the media type of resource sharing's requests.
+const davSharing = "application/davsharing+xml"
+
+// sharingXML runs a request whose body is of that type and has that root.
+func sharingXML(name string, run func(*Request, http.ResponseWriter, *elem.Reader, elem.Start) error) func(*Request, http.ResponseWriter, *elem.Reader, elem.Start) error {
+	return func(rq *Request, w http.ResponseWriter, _ *elem.Reader, _ elem.Start) error {
+		r, err := rq.ReadXML()
+		if err != nil {
+			return err
+		}
+		root, ok := r.Root()
+		if !ok {
+			return r.Err()
+		}
+		if !root.Is(name) {
+			return Fail(http.StatusBadRequest, "the root element is not %s", name)
+		}
+		return run(rq, w, r, root)
+	}
 }
 
 // shareable tells whether a collection is one that is shared by this face.
