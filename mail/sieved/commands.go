@@ -3,6 +3,7 @@ package sieved
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,10 +68,15 @@ func (s *session) doStartTLS([]string) error {
 	return nil
 }
 
-// mechanisms are those of package auth but LOGIN, which is of no use here.
+// mechanisms are those of package auth but LOGIN, which is of no use here. PLAIN, where it may be used, comes
+// first: there are clients that take the first, whether they know it or not (Net::ManageSieve).
 func (s *session) mechanisms() (out []string) {
 	for _, m := range s.auth.Mechanisms(auth.PeerOf(s.c)) {
-		if m != "LOGIN" {
+		switch m {
+		case "LOGIN":
+		case "PLAIN":
+			out = slices.Insert(out, 0, m)
+		default:
 			out = append(out, m)
 		}
 	}

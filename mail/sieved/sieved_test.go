@@ -104,7 +104,7 @@ func play(t *testing.T, addr, script string) {
 const greeting = `
 S: "IMPLEMENTATION" "Atrium"
 S: "SIEVE" "$..."
-S: "SASL" "SCRAM-SHA-256 PLAIN"
+S: "SASL" "PLAIN SCRAM-SHA-256"
 S: "STARTTLS"
 S: "MAXREDIRECTS" "8"
 S: "NOTIFY" "mailto"
@@ -284,7 +284,7 @@ func TestTLS(t *testing.T) {
 	tc := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
 	c.Conn, c.r = tc, bufio.NewReader(tc)
 	got := c.until()
-	if !strings.Contains(got, `"SASL" "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN"`) || strings.Contains(got, "STARTTLS") || strings.Contains(got, "early") {
+	if !strings.Contains(got, `"SASL" "PLAIN SCRAM-SHA-256-PLUS SCRAM-SHA-256"`) || strings.Contains(got, "STARTTLS") || strings.Contains(got, "early") {
 		t.Error(got)
 	}
 	c.say("STARTTLS\r\n")
