@@ -85,6 +85,30 @@ func (m *Message) Stamp(ctx context.Context, fields []byte) error {
 	return nil
 }
 
+// Rewrite puts header in the place of the first size bytes behind our own lines. The content is
+// whole by then.
+func (m *Message) Rewrite(ctx context.Context, header []byte, size int64) error {
+	spool, err := m.d.mail.Storage().Blobs().Spool(ctx, 0)
+	if err != nil {
+		return fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	after := min(m.trace+size, m.spool.Size())
+	_, err = io.Copy(spool, io.NewSectionReader(m.spool, 0, m.trace))
+	if err == nil {
+		_, err = spool.Write(header)
+	}
+	if err == nil {
+		_, err = io.Copy(spool, io.NewSectionReader(m.spool, after, m.spool.Size()-after))
+	}
+	if err != nil {
+		spool.Release()
+		return fmt.Errorf("message %s: %w", m.env.ID, err)
+	}
+	m.spool.Release()
+	m.spool = spool
+	return nil
+}
+
 // Close ends the message and frees what it holds, delivered or not.
 func (m *Message) Close() {
 	for _, v := range m.variants {

@@ -23,6 +23,7 @@ type opinion struct {
 	score      float64
 	reasons    []string
 	fields     []byte // header fields to be added, whole
+	edits      []edit // of fields that are there
 	ignored    int    // changes that were asked for and are not made
 }
 
@@ -51,11 +52,14 @@ func (in *Inbound) filter(ctx context.Context, m *delivery.Message, rep *verify.
 			continue
 		}
 		if o.ignored > 0 {
-			in.log.Warn("filter asked for changes that are not made: fields are added, not changed or taken off", "filter", f.name(), "message", m.Envelope().ID, "changes", o.ignored)
+			in.log.Warn("filter asked for changes that are not made: fields are added, changed and taken off, nothing else", "filter", f.name(), "message", m.Envelope().ID, "changes", o.ignored)
 		}
 		if o.refusal != nil {
 			in.log.Info("refused by a filter", "filter", f.name(), "message", m.Envelope().ID, "reason", o.refusal.Reason)
 			return nil, o.refusal
+		}
+		if err := rewrite(ctx, m, o.edits); err != nil {
+			return nil, err
 		}
 		v.Score += o.score
 		v.Reasons = append(v.Reasons, o.reasons...)

@@ -15,7 +15,7 @@ import (
 )
 
 // milterClient asks a milter: one connection for one message. What it wants changed
-// in the message is done as far as fields are added to it; the body stays as it came.
+// in the header is done; that it may change body and envelope is not offered.
 type milterClient struct {
 	network, address string
 	wait             time.Duration
@@ -201,9 +201,21 @@ func milterOpinion(a *milter.Action) (o *opinion, done bool) {
 func milterChanges(changes []milter.ModifyAction) *opinion {
 	o := &opinion{ignored: max(0, len(changes)-maxActions)}
 	for _, c := range changes[:min(len(changes), maxActions)] {
+		if c.Code != milter.ActQuarantine && marksJunk(c.HeaderName, c.HeaderValue) && o.quarantine == "" {
+			o.quarantine, o.reasons = "milter: "+c.HeaderName, []string{"milter"}
+		}
 		switch c.Code {
 		case milter.ActAddHeader, milter.ActInsertHeader:
 			o.fields = append(o.fields, headerField(c.HeaderName, c.HeaderValue)...)
+		case milter.ActChangeHeader:
+			e := edit{name: c.HeaderName, index: int(min(c.HeaderIndex, maxMilterFields))}
+			if c.HeaderValue != "" {
+				if e.field = headerField(c.HeaderName, c.HeaderValue); e.field == nil {
+					o.ignored++
+					continue
+				}
+			}
+			o.edits = append(o.edits, e)
 		case milter.ActQuarantine:
 			o.quarantine = fmt.Sprintf("milter: %.100s", c.Reason)
 			o.reasons = []string{"milter"}
@@ -212,4 +224,15 @@ func milterChanges(changes []milter.ModifyAction) *opinion {
 		}
 	}
 	return o
+}
+
+// marksJunk tells whether a field is one by which filters mark junk.
+func marksJunk(name, value string) bool {
+	for _, n := range []string{"X-Spam", "X-Spam-Flag", "X-Spam-Status"} {
+		if strings.EqualFold(name, n) {
+			v := strings.ToLower(strings.TrimSpace(value))
+			return v == "yes" || strings.HasPrefix(v, "yes,")
+		}
+	}
+	return false
 }
