@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"atrium/dav/elem"
 	"atrium/storage"
@@ -27,6 +28,12 @@ func (rq *Request) Multiget(w http.ResponseWriter, r *elem.Reader) error {
 	}
 	defer l.Close()
 	var in storage.AccountID
+	arena := arenas.Get().(*[]byte)
+	defer func() {
+		if cap(*arena) <= 4*elem.FlushAt {
+			arenas.Put(arena)
+		}
+	}()
 	n := 0 // of the hrefs lie there
 	for len(hrefs) > 0 {
 		if n == 0 {
@@ -35,7 +42,7 @@ func (rq *Request) Multiget(w http.ResponseWriter, r *elem.Reader) error {
 			}
 		}
 		err := rq.view(in, func(v *storage.View) error {
-			g := getter{rq: rq, v: v, l: l, many: n > 4}
+			g := getter{rq: rq, v: v, l: l, many: n > 4, arena: arena}
 			for n > 0 && !l.Full() {
 				k, err := g.batch(hrefs[:min(n, getAtOnce)])
 				if err != nil {
@@ -100,8 +107,11 @@ type getter struct {
 	parent *Resource // the collection of the last href
 
 	found []*Resource // reused
-	arena []byte      // bodies of a batch
+	arena *[]byte     // bodies of a batch, reused
 }
+
+// arenas are for the bodies of batches: a fresh one for each request costs more than what is copied into it.
+var arenas = sync.Pool{New: func() any { return new([]byte) }}
 
 // getAtOnce is how many hrefs are looked up before their bodies are read at once.
 const getAtOnce = 32
@@ -154,16 +164,20 @@ func (g *getter) load(found []*Resource) error {
 	}
 	slices.SortFunc(byObject, func(a, b *Resource) int { return cmp.Compare(a.Entry.Object, b.Entry.Object) })
 	objects := make([]storage.ObjectID, len(byObject))
+	size := 0
 	for i, r := range byObject {
 		objects[i] = r.Entry.Object
+		size += int(min(r.Entry.Size, elem.FlushAt)) // what is larger lies elsewhere
 	}
-	g.arena = g.arena[:0]
-	return byObject[0].Tree.Bodies(g.v, objects, func(i int, body []byte) error {
-		at := len(g.arena)
-		g.arena = append(g.arena, body...)
-		byObject[i].Loaded = g.arena[at:len(g.arena):len(g.arena)]
+	arena := slices.Grow((*g.arena)[:0], size)
+	err := byObject[0].Tree.Bodies(g.v, objects, func(i int, body []byte) error {
+		at := len(arena)
+		arena = append(arena, body...)
+		byObject[i].Loaded = arena[at:len(arena):len(arena)]
 		return nil
 	})
+	*g.arena = arena
+	return err
 }
 
 // wantsBodies tells whether a property is asked for that only reports know, which is
