@@ -61,6 +61,7 @@ func (s *server) openMail(t *tls.Config) error {
 	}
 	deliverer.SetJudge(s.junk)
 	s.openEvents(filter)
+	filter.SetLists(s.listsOf)
 	if err := s.startOutgoing(deliverer); err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (r *happening) message(ctx context.Context, snap *mail.Snapshot, m mail.Mes
 		return err
 	}
 	defer body.Close()
-	env := &sieve.Env{From: r.owner.Name, To: r.owner.Name, Home: snap.Name, Host: r.Host(r.owner.ID), Spam: -1, Separate: r.separate,
+	env := &sieve.Env{From: r.owner.Name, To: r.owner.Name, Home: snap.Name, Host: r.Host(r.owner.ID), Lists: r.listsOf(r.owner.ID), Spam: -1, Separate: r.separate,
 		Items: r.items, Limits: sieve.DefaultLimits()}
 	env.Limits.Redirects = r.scripts.cfg.MaxRedirects
 	for _, flag := range snap.Keywords.Names(nil, m.Flags) {

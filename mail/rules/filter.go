@@ -38,6 +38,7 @@ type Filter struct {
 
 	mu     sync.Mutex
 	mailer Mailer
+	lists  func(storage.AccountID) sieve.Lists
 }
 
 // NewFilter returns a Filter. hostname is this host's name, separators are what begins
@@ -51,6 +52,22 @@ func (f *Filter) SetMailer(m Mailer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mailer = m
+}
+
+// SetLists sets what scripts see of lists outside of them (RFC 6134). Until then there are none.
+func (f *Filter) SetLists(lists func(storage.AccountID) sieve.Lists) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lists = lists
+}
+
+func (f *Filter) listsOf(a storage.AccountID) sieve.Lists {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lists == nil {
+		return nil
+	}
+	return f.lists(a)
 }
 
 func (f *Filter) out() Mailer {
@@ -98,7 +115,7 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 		d.fail(k.name, k.failed)
 		return nil
 	}
-	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Spam: spam(&e.Verdict, m.Opinion(to)), Separate: f.separate,
+	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Lists: f.listsOf(to.Account.ID), Spam: spam(&e.Verdict, m.Opinion(to)), Separate: f.separate,
 		Items: map[string]string{"name": "Atrium", "host": f.hostname, "location": "MDA", "phase": "during", "version": "1"}}
 	if _, domain, ok := strings.Cut(f.hostname, "."); ok {
 		d.env.Items["domain"] = domain

@@ -105,6 +105,9 @@ func compileFileinto(c *compiler, a *call) op {
 }
 
 func compileRedirect(c *compiler, a *call) op {
+	if a.tag("list") {
+		return redirectList(c, a)
+	}
 	to := c.text(a.pos[0])
 	if to.constant() && !validAddress(to.fixed) {
 		c.errf(to.pos, "%q is no address", clip(to.fixed))
@@ -118,15 +121,20 @@ func compileRedirect(c *compiler, a *call) op {
 			return fmt.Errorf("%q is no address: %w", clip(address), Wrong)
 		}
 		r.keep = r.keep && a.tag("copy")
-		before := len(r.res.Actions)
-		if err := r.act(Redirect{To: addressOf(address), Header: r.msg.Edited()}); err != nil {
-			return err
-		}
-		if r.counts.redirects += len(r.res.Actions) - before; r.counts.redirects > r.lim.Redirects {
-			return fmt.Errorf("more than %d redirects: %w", r.lim.Redirects, Exhausted)
-		}
-		return nil
+		return r.send(address)
 	}
+}
+
+// send adds a redirect.
+func (r *run) send(address string) error {
+	before := len(r.res.Actions)
+	if err := r.act(Redirect{To: addressOf(address), Header: r.msg.Edited()}); err != nil {
+		return err
+	}
+	if r.counts.redirects += len(r.res.Actions) - before; r.counts.redirects > r.lim.Redirects {
+		return fmt.Errorf("more than %d redirects: %w", r.lim.Redirects, Exhausted)
+	}
+	return nil
 }
 
 // compileReject is reject and ereject, which exclude all other actions (RFC 5429 §2).

@@ -1,6 +1,7 @@
 package sieve
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -134,5 +135,54 @@ func TestMailtoLists(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %q, %v, want %q", uri, got, err, want)
 		}
+	}
+}
+
+// friends is a list with two in it.
+type friends struct{}
+
+func (friends) Valid(_ context.Context, list string) (bool, error) {
+	return list == ":addrbook:friends", nil
+}
+func (friends) Has(_ context.Context, list, value string) (bool, error) {
+	return list == ":addrbook:friends" && (value == "ann@example.com" || value == "x@example.net"), nil
+}
+func (f friends) Members(_ context.Context, _ string, most int) ([]string, error) {
+	if most < 2 {
+		return nil, Exhausted
+	}
+	return []string{"ann@example.com", "nobody", "x@example.net"}, nil
+}
+
+// TestExtLists checks RFC 6134.
+func TestExtLists(t *testing.T) {
+	for script, want := range map[string]string{
+		`redirect :list ":addrbook:friends";`:                                                                       "redirect ann@example.com\nredirect x@example.net",
+		`redirect :copy :list "urn:ietf:params:sieve:addrbook:friends";`:                                            "redirect ann@example.com\nredirect x@example.net\nkeep",
+		`redirect :list ":addrbook:others";`:                                                                        "keep", // fails
+		`if address :list "from" ":addrbook:friends" { fileinto "${0}"; }`:                                          "into ann@example.com",
+		`if header :list "from" ["x", ":addrbook:friends"] { fileinto "a"; }`:                                       "into a",
+		`if envelope :list "from" ":addrbook:friends" { fileinto "a"; }`:                                            "into a",
+		`if address :list "to" [":addrbook:friends", ":addrbook:others"] { fileinto "a"; }`:                         "keep",
+		`if string :list "x@example.net" ":addrbook:friends" { discard; }`:                                          "",
+		`if allof (valid_ext_list ":addrbook:friends", not valid_ext_list [":addrbook:friends", "x"]) { discard; }`: "",
+	} {
+		s, err := NewCompiler(DefaultOptions()).Compile(`require ["extlists", "fileinto", "copy", "variables", "envelope"];` + script)
+		if err != nil {
+			t.Fatal(script, err)
+		}
+		for _, lists := range []Lists{friends{}, nil} {
+			env := newEnv(letters["plain"])
+			if env.Lists = lists; lists == nil {
+				want = "keep"
+			}
+			res, err := s.Run(t.Context(), env)
+			if got := show(res.Actions); got != want {
+				t.Errorf("%s: %q, %v; want %q", script, got, err, want)
+			}
+		}
+	}
+	if _, err := NewCompiler(DefaultOptions()).Compile(`require "extlists"; redirect :list "a@b.example";`); err == nil {
+		t.Error("an address is no list")
 	}
 }

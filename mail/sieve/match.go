@@ -108,7 +108,7 @@ func with(lists ...[]tagDef) (out []tagDef) {
 
 // matcher compares values with keys (RFC 5228 §2.7).
 type matcher struct {
-	how  string // is, contains, matches, regex, count, value
+	how  string // is, contains, matches, regex, count, value, list
 	cmp  *comparator
 	rel  func(int) bool
 	keys []*template
@@ -128,7 +128,7 @@ var relations = map[string]func(int) bool{
 // matcher makes the matcher of a test.
 func (c *compiler) matcher(a *call, keys *arg) *matcher {
 	m := &matcher{how: "is", cmp: collations[1], sets: c.on["variables"]}
-	for _, how := range []string{"is", "contains", "matches", "regex", "count", "value"} {
+	for _, how := range []string{"is", "contains", "matches", "regex", "count", "value", "list"} {
 		if a.tag(how) {
 			m.how = how
 		}
@@ -231,6 +231,12 @@ func (m *matcher) one(r *run, v, folded string, i int) (bool, error) {
 			return m.cmp.compare(v, key) == 0, nil
 		}
 		return folded == m.key(i, key), nil
+	case "list":
+		yes, err := r.listed(key, v)
+		if yes && m.sets {
+			r.scope.match = []string{v}
+		}
+		return yes, err
 	case "contains":
 		return strings.Contains(folded, m.key(i, key)), nil
 	case "matches":

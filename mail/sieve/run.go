@@ -61,6 +61,7 @@ type Env struct {
 	Separate string            // what begins the detail of a local part, such as "+"
 	Home     string            // the mailbox of keep; "" is INBOX
 	Flags    []string          // that the message has already (RFC 6785 §2.2)
+	Lists    Lists             // nil: there are none
 	Limits   Limits            // zero: DefaultLimits
 }
 
@@ -156,6 +157,7 @@ type run struct {
 	scope   *scope
 	depth   int
 	once    map[string]bool // scripts included so far
+	lists   map[string]bool // what lists were asked for, by list and value
 	counts  struct{ includes, redirects, notifies int }
 	flags   []string // the internal variable (RFC 5232 §2)
 	part    *mimePart

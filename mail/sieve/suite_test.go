@@ -42,7 +42,8 @@ type Suite struct {
 	keep     *Into
 	scripted bool // res came of a script, not of the file's own commands
 	done     int
-	foreign  []string // settings that were asked for and that we do not have
+	lists    map[string]string // file with the members, "" none
+	foreign  []string          // settings that were asked for and that we do not have
 	Cases    []SuiteCase
 }
 
@@ -82,7 +83,7 @@ func (s *Suite) Run(path string) error {
 		return err
 	}
 	s.dir = filepath.Dir(path)
-	script, err := s.compiler.Compile(wire(string(text)))
+	script, err := s.compiler.Compile(wire(strings.ReplaceAll(string(text), "${tst.path}", s.dir)))
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (s *Suite) Run(path string) error {
 	lim := DefaultLimits()
 	lim.Actions, lim.Steps, lim.Body, lim.Redirects, lim.Notifies = 1000, 1<<40, 1<<40, 1000, 1000
 	lim.Edits, lim.Includes = 1<<20, 255
-	s.env = &Env{Host: s, Separate: "+", Spam: -1, Limits: lim,
+	s.env = &Env{Host: s, Lists: s, Separate: "+", Spam: -1, Limits: lim,
 		Items: map[string]string{"name": "Atrium", "version": "1", "location": "MS", "phase": "post", "host": "mail.example.org", "domain": "example.org", "remote-host": "", "remote-ip": ""}}
 	s.run = &run{ctx: context.Background(), env: s.env, lim: &s.env.Limits, keep: true, scope: &scope{}}
 	s.message("From: sender@example.com\r\nTo: recipient@example.org\r\n\r\n")
@@ -262,7 +263,13 @@ func (s *Suite) set(a []string) error {
 func (s *Suite) config(a []string) error {
 	n, err := strconv.Atoi(strings.TrimSpace(a[1]))
 	l := &s.limits
+	list, isList := strings.CutPrefix(a[0], "sieve_extlists_list/")
 	switch {
+	case isList && strings.HasSuffix(list, "/name"):
+		s.members(a[1])
+	case isList && strings.HasSuffix(list, "/dict/file/path"):
+		s.lists[strings.TrimSuffix(list, "/dict/file/path")] = a[1]
+	case isList, a[0] == "sieve_extlists_list":
 	case a[0] == "recipient_delimiter":
 		s.env.Separate = a[1]
 	case a[0] == "sieve_user_email":
@@ -415,6 +422,36 @@ func (s *Suite) take(c *compiler, a *call) func(*run) bool {
 		return ok
 	}
 }
+
+// members makes a list known.
+func (s *Suite) members(name string) {
+	if s.lists == nil {
+		s.lists = map[string]string{}
+	}
+	s.lists[name] = ""
+}
+
+// A Suite has lists too: files.
+
+func (s *Suite) Valid(_ context.Context, list string) (bool, error) {
+	_, ok := s.lists[list]
+	return ok, nil
+}
+
+func (s *Suite) Has(_ context.Context, list, value string) (bool, error) {
+	if s.lists[list] == "" {
+		return false, nil
+	}
+	b, err := os.ReadFile(s.lists[list])
+	for _, line := range strings.Fields(string(b)) {
+		if strings.EqualFold(strings.TrimPrefix(line, "priv/"), value) || strings.HasSuffix(strings.ToLower(line), "/"+strings.ToLower(value)) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+func (s *Suite) Members(context.Context, string, int) ([]string, error) { return nil, nil }
 
 // A Suite is the Host of the scripts it runs: scripts to be included are files.
 

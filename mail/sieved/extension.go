@@ -36,7 +36,7 @@ type command struct {
 
 // extensions are all that the server speaks, in the order of CAPABILITY.
 func extensions() []*extension {
-	return []*extension{&base, &sasl, &starttls, &maxRedirects, &notify, &owner, &versionOne, &unauthenticate}
+	return []*extension{&base, &sasl, &starttls, &maxRedirects, &notify, &extLists, &owner, &versionOne, &unauthenticate}
 }
 
 // base has what every server has (RFC 5804 §2).
@@ -73,6 +73,12 @@ var (
 			return nil
 		}
 		return [][2]string{{"NOTIFY", "mailto"}}
+	}}
+	extLists = extension{name: "EXTLISTS", rfc: "6134", caps: func(s *session) [][2]string {
+		if !slices.Contains(s.scripts.Compiler().Extensions(), "extlists") {
+			return nil
+		}
+		return [][2]string{{"EXTLISTS", "urn:ietf:params:sieve:addrbook"}}
 	}}
 	owner = extension{name: "OWNER", rfc: "5804", caps: func(s *session) [][2]string {
 		if s.who == nil {
