@@ -57,6 +57,9 @@ func (s *session) bdat(args string) reply {
 	if err := s.c.CopyN(chunkWriter{c, &s.tx.lines}, size); err != nil {
 		return s.cut(err)
 	}
+	if size > 0 {
+		s.idle-- // a message may come in many chunks, which its size bounds
+	}
 	if last {
 		return s.complete(s.tx.binary || s.tx.lines.strict())
 	}
