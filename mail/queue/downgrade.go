@@ -57,7 +57,8 @@ type rewriter struct {
 	encoded  bool // it says that it is encoded: octets above 127 are a mistake
 	q        quoted
 
-	out []byte
+	out []byte // what is to be read
+	buf []byte // where it is written
 	err error
 }
 
@@ -74,7 +75,7 @@ func (w *rewriter) Read(p []byte) (int, error) {
 		}
 		line, err := w.r.ReadSlice('\n')
 		whole := err == nil || err == io.EOF
-		if len(line) > 0 {
+		if w.out = w.buf[:0]; len(line) > 0 {
 			w.line(line, whole)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
@@ -85,12 +86,10 @@ func (w *rewriter) Read(p []byte) (int, error) {
 				w.err = err
 			}
 		}
+		w.buf = w.out
 	}
 	n := copy(p, w.out)
 	w.out = w.out[n:]
-	if len(w.out) == 0 {
-		w.out = nil
-	}
 	return n, nil
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -129,15 +130,15 @@ func (s *sink) serve(c net.Conn, n int) {
 			w.Flush()
 			var b strings.Builder
 			for {
-				line, err := r.ReadString('\n')
+				line, err := r.ReadSlice('\n')
 				if err != nil {
 					return
 				}
-				if line == ".\r\n" {
+				if string(line) == ".\r\n" {
 					break
 				}
 				if s.keep {
-					b.WriteString(strings.TrimPrefix(line, "."))
+					b.Write(bytes.TrimPrefix(line, []byte(".")))
 				}
 			}
 			m.body = b.String()
