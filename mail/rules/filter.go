@@ -313,6 +313,20 @@ func (h *host) Use(ctx context.Context, attr string) (string, error) {
 	return h.f.mail.Open(h.a, h.a).Use(ctx, imap.MailboxAttr(attr))
 }
 
+// ByID finds one of the account's mailboxes.
+func (h *host) ByID(ctx context.Context, id string) (string, error) {
+	all, err := h.f.mail.Open(h.a, h.a).Mailboxes(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range all {
+		if m.Has() && mail.MailboxID(m.Owner, m.ID) == id {
+			return m.Name, nil
+		}
+	}
+	return "", nil
+}
+
 // Metadata reads annotations (RFC 5490 §3.3, §4.2); the server itself has none.
 func (h *host) Metadata(ctx context.Context, mailbox, entry string) (string, bool, error) {
 	entry, err := mail.EntryName(entry)

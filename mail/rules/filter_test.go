@@ -437,3 +437,23 @@ func TestAnswerSubject(t *testing.T) {
 		t.Error(sent)
 	}
 }
+
+// TestMailboxID checks RFC 9042: a mailbox is found by its MAILBOXID whatever its name is.
+func TestMailboxID(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	ctx, a := t.Context(), r.mail.Open(r.ids["ann"], r.ids["ann"])
+	work, err := a.Create(ctx, "Work")
+	r.must(err)
+	id := mail.MailboxID(work.Owner, work.ID)
+	r.must(a.Rename(ctx, "Work", "Play"))
+	r.use(fmt.Sprintf(`require ["fileinto", "mailboxid", "mailbox", "copy", "special-use"];
+if allof (mailboxidexists %[1]q, not mailboxidexists [%[1]q, "F0"]) { fileinto :copy :mailboxid %[1]q "Nowhere"; }
+fileinto :copy :mailboxid "F0" "Archive"; fileinto :create :mailboxid "F1" "New";`, id))
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	if got, want := r.boxes(), "Archive 1, New 1, Play 1"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, err := r.scripts.Put(ctx, r.ids["ann"], "both", `require ["fileinto", "mailboxid", "special-use"]; fileinto :mailboxid "F" :specialuse "\\Junk" "A";`); err == nil {
+		t.Error("an id and a use at once")
+	}
+}

@@ -84,7 +84,7 @@ func compileKeep(c *compiler, a *call) op {
 
 func compileFileinto(c *compiler, a *call) op {
 	name, flags := c.text(a.pos[0]), c.flagsTag(a)
-	use := c.text(a.tags["specialuse"])
+	use, id := c.text(a.tags["specialuse"]), c.text(a.tags["mailboxid"])
 	if name.constant() && name.fixed == "" {
 		c.errf(name.pos, "the mailbox has no name")
 	}
@@ -98,6 +98,15 @@ func compileFileinto(c *compiler, a *call) op {
 		}
 		if use != nil {
 			into.Use = use.eval(r)
+		}
+		if id != nil { // RFC 9042 §4: without such a mailbox it is the one by the name
+			name, err := r.host().ByID(r.ctx, id.eval(r))
+			if err != nil {
+				return err
+			}
+			if name != "" {
+				into.Mailbox, into.Create = name, false
+			}
 		}
 		r.keep = r.keep && a.tag("copy")
 		return r.act(into)
@@ -247,7 +256,7 @@ func compileSize(c *compiler, a *call) cond {
 // addressFields are the fields that address looks at (RFC 5228 §5.1).
 var addressFields = []string{"from", "to", "cc", "bcc", "sender", "reply-to", "resent-from", "resent-to", "resent-cc", "resent-bcc",
 	"resent-sender", "resent-reply-to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "return-path", "mail-followup-to",
-	"mail-reply-to", "disposition-notification-to", "return-receipt-to", "errors-to", "apparently-to", "x-beenthere", "message-id", "x-forwarded-to", "x-sieve-redirected-from"}
+	"mail-reply-to", "disposition-notification-to", "return-receipt-to", "errors-to", "apparently-to", "x-beenthere", "message-id", "x-complaints-to", "x-admin", "x-forwarded-to", "x-sieve-redirected-from"}
 
 func compileAddress(c *compiler, a *call) cond {
 	names, m, what := c.names(a.pos[0]), c.matcher(a, a.pos[1]), c.partTag(a)

@@ -12,6 +12,9 @@ var (
 	mailbox = extension{name: "mailbox", rfc: "5490",
 		tests: []test{{name: "mailboxexists", shape: shape{args: "l"}, compile: compileMailboxExists}},
 		tags:  map[string][]tagDef{"fileinto": {{name: "create"}}}}
+	mailboxID = extension{name: "mailboxid", rfc: "9042",
+		tests: []test{{name: "mailboxidexists", shape: shape{args: "l"}, compile: compileIDExists}},
+		tags:  map[string][]tagDef{"fileinto": {{name: "mailboxid", value: "s", group: "place"}}}}
 	mboxmetadata = extension{name: "mboxmetadata", rfc: "5490", tests: []test{
 		{name: "metadata", shape: shape{tags: matchTags, args: "ssl"}, compile: compileMetadata},
 		{name: "metadataexists", shape: shape{args: "sl"}, compile: compileMetadataExists}}}
@@ -20,7 +23,7 @@ var (
 		{name: "servermetadataexists", shape: shape{args: "l"}, compile: compileMetadataExists}}}
 	specialUse = extension{name: "special-use", rfc: "8579",
 		tests: []test{{name: "specialuse_exists", shape: shape{args: "ll", last: 1}, compile: compileUseExists}},
-		tags:  map[string][]tagDef{"fileinto": {{name: "specialuse", value: "s"}}}}
+		tags:  map[string][]tagDef{"fileinto": {{name: "specialuse", value: "s", group: "place"}}}}
 
 	// What a message was found to be before the script ran (RFC 5235).
 	spamtest = extension{name: "spamtest", rfc: "5235", tests: []test{
@@ -51,6 +54,22 @@ func compileMailboxExists(c *compiler, a *call) cond {
 				return false, err
 			}
 			if err := r.step(10); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	}
+}
+
+// compileIDExists is mailboxidexists (RFC 9042 §5).
+func compileIDExists(c *compiler, a *call) cond {
+	ids := c.texts(a.pos[0])
+	return func(r *run) (bool, error) {
+		for _, id := range ids {
+			if err := r.step(10); err != nil {
+				return false, err
+			}
+			if name, err := r.host().ByID(r.ctx, id.eval(r)); name == "" || err != nil {
 				return false, err
 			}
 		}

@@ -71,6 +71,8 @@ type Host interface {
 	Mailbox(ctx context.Context, name string) (*MailboxInfo, error)
 	// Use returns the mailbox with a special use, such as `\Junk`; "" when none has it.
 	Use(ctx context.Context, attr string) (string, error)
+	// ByID returns the mailbox with a MAILBOXID (RFC 8474); "" when none has it.
+	ByID(ctx context.Context, id string) (string, error)
 	// Metadata returns a mailbox's annotation, with the empty name the server's; ok is
 	// false when there is none (RFC 5490).
 	Metadata(ctx context.Context, mailbox, entry string) (value string, ok bool, err error)
@@ -344,7 +346,8 @@ func (nowhere) Mailbox(_ context.Context, name string) (*MailboxInfo, error) {
 	}
 	return nil, nil
 }
-func (nowhere) Use(context.Context, string) (string, error) { return "", nil }
+func (nowhere) Use(context.Context, string) (string, error)  { return "", nil }
+func (nowhere) ByID(context.Context, string) (string, error) { return "", nil }
 func (nowhere) Metadata(context.Context, string, string) (string, bool, error) {
 	return "", false, nil
 }

@@ -461,6 +461,9 @@ func (s *Suite) Mailbox(ctx context.Context, name string) (*MailboxInfo, error) 
 func (s *Suite) Use(ctx context.Context, attr string) (string, error) {
 	return s.stage.Host().Use(ctx, attr)
 }
+func (s *Suite) ByID(ctx context.Context, id string) (string, error) {
+	return s.stage.Host().ByID(ctx, id)
+}
 func (s *Suite) Metadata(ctx context.Context, box, entry string) (string, bool, error) {
 	return s.stage.Host().Metadata(ctx, box, entry)
 }
