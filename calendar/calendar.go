@@ -156,6 +156,17 @@ func Configure(tx *storage.Tx, id storage.CollectionID, change func(*Settings) e
 	return tx.SetData(id, b)
 }
 
+// Copied is the data of a copy of a calendar: it is its user's own, whoever made the one, and
+// has no public link until it is given one.
+func Copied(c *storage.Collection) ([]byte, error) {
+	s, err := SettingsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	s.Made, s.Strip, s.Source, s.Refresh, s.Secret = ByUsers, 0, "", 0, ""
+	return s.encode(), nil
+}
+
 func (s *Settings) check() error {
 	if len(s.Timezone) > maxTimezone || len(s.TimezoneID) > 1024 {
 		return &ics.Error{Condition: ics.ValidData, Text: "the time zone is too large"}

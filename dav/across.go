@@ -13,12 +13,15 @@ import (
 // changed meanwhile; else both are there, and the client is told so.
 func (m *transfer) across(w http.ResponseWriter) error {
 	rq := m.rq
-	from, body, err := m.source()
+	from, body, props, err := m.source()
 	if err != nil {
 		return rq.wrap(err)
 	}
+	if body == nil && !m.move {
+		return m.acrossAll(w, from)
+	}
 	if body == nil {
-		return Fail(http.StatusForbidden, "collections are not copied or moved between accounts")
+		return Fail(http.StatusForbidden, "collections are not moved between accounts")
 	}
 	defer body.Close()
 	rq.Header.Set("Content-Type", from.Entry.Type)
@@ -29,7 +32,7 @@ func (m *transfer) across(w http.ResponseWriter) error {
 	defer up.Release()
 	var created bool
 	err = rq.Server.store.Update(rq.Context(), m.to.Owner.ID, func(tx *storage.Tx) (err error) {
-		created, err = m.arrive(tx, from, up)
+		created, err = m.arrive(tx, from, up, props)
 		return err
 	})
 	if err == nil && m.move {
@@ -47,8 +50,8 @@ func (m *transfer) across(w http.ResponseWriter) error {
 	return nil
 }
 
-// source is the member to be copied, with its body; nil when the target is a collection.
-func (m *transfer) source() (from *Resource, body Body, err error) {
+// source is the member to be copied, with its body and its properties; the body is nil when the target is a collection.
+func (m *transfer) source() (from *Resource, body Body, props []storage.Prop, err error) {
 	rq := m.rq
 	err = rq.view(rq.Target.Owner.ID, func(v *storage.View) error {
 		if from, err = rq.locate(v, rq.Target); err != nil {
@@ -65,14 +68,17 @@ func (m *transfer) source() (from *Resource, body Body, err error) {
 				return err
 			}
 		}
+		if props, err = m.seen(v, storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num}); err != nil {
+			return err
+		}
 		body, err = from.Tree.Open(rq.Context(), v, from.Entry.Object)
 		return err
 	})
-	return from, body, err
+	return from, body, props, err
 }
 
-// arrive puts the member where it is to go.
-func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload) (created bool, err error) {
+// arrive puts the member where it is to go, with its properties (RFC 4918 §9.8.2, §9.9.1).
+func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload, props []storage.Prop) (created bool, err error) {
 	rq, v := m.rq, &tx.View
 	parent, name, err := rq.locateParent(v, m.to)
 	switch {
@@ -114,8 +120,11 @@ func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload) (created bo
 	if err := rq.free(v, m.conds, m.to, what); err != nil {
 		return false, err
 	}
-	_, created, err = from.Tree.wrapPut(up, tx, parent, name)
-	return created, err
+	put, created, err := from.Tree.wrapPut(up, tx, parent, name)
+	if err != nil {
+		return false, err
+	}
+	return created, give(tx, storage.PropKey{Collection: parent.Collection.ID, Num: put.Num}, props)
 }
 
 // depart removes what was moved, if it is still what was copied.

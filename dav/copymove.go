@@ -244,7 +244,11 @@ func (m *transfer) collection(tx *storage.Tx, from *Resource) error {
 
 // copyCollection makes a collection like c; its members follow in batches.
 func (m *transfer) copyCollection(tx *storage.Tx, t *Tree, c *storage.Collection, name string) error {
-	made, err := tx.Create(t.Schema, name, slices.Clone(c.Data))
+	data, err := t.copied(c)
+	if err != nil {
+		return err
+	}
+	made, err := tx.Create(t.Schema, name, data)
 	if err != nil {
 		return err
 	}

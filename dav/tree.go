@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,11 +75,21 @@ type Tree struct {
 	Delete func(tx *storage.Tx, id storage.CollectionID, name string) error
 	Copy   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
 	Move   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
+	// Copied is the data that a copy of a collection begins with; nil: the same.
+	Copied func(c *storage.Collection) ([]byte, error)
 	// Drop removes a collection with all in it; nil: storage.Tx.Drop.
 	Drop func(tx *storage.Tx, id storage.CollectionID) error
 
 	// Wrap turns the domain's errors into Errors; href gives the path of another member.
 	Wrap func(err error, href func(name string) string) error
+}
+
+// copied is the data of a copy of a collection.
+func (t *Tree) copied(c *storage.Collection) ([]byte, error) {
+	if t.Copied != nil {
+		return t.Copied(c)
+	}
+	return slices.Clone(c.Data), nil
 }
 
 // Entry is what listings show of a member.
