@@ -12,10 +12,10 @@
 // # Rules
 //
 // What Enqueue took is on disk. Each entry is one record with the state of each
-// recipient; a recipient's outcome is written before the next message goes over
-// the same connection, so that after a crash a message goes at most twice, and
-// never not at all. When an attempt begins is kept in an index by time; memory
-// holds only a window of what is due, whatever waits. The sender hears of a
+// recipient. Outcomes are written together with those of other connections while the next message
+// goes out; the one before it is on disk by the end of that. So after a crash two messages of a connection at most
+// go once more, and none is lost. When an attempt begins is kept in an index by time, which is read on from where
+// the last look ended; memory holds only a window of what is due, whatever waits. The sender hears of a
 // failure, and of success where that was asked for (RFC 3461), from the null
 // sender; who is not there to hear it, the null sender, is told nothing. Content
 // is sent as it was filed, but where the next server cannot take it (RFC 6152 §3).
