@@ -16,7 +16,7 @@ status_path = "$dir/$who.status/"
 [pair card]
 a = "here"
 b = "there"
-collections = ["from b"]
+collections = ["contacts"]
 metadata = ["displayname"]
 conflict_resolution = "$policy"
 [pair cal]
