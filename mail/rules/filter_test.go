@@ -35,9 +35,10 @@ type rig struct {
 
 // outbox is a Mailer that keeps what it is given.
 type outbox struct {
-	mu   sync.Mutex
-	list []string // "from>to,to" and the content
-	fail error
+	mu      sync.Mutex
+	list    []string // "from>to,to" and the content
+	reports []string // what reports are wanted on the first recipient, and what they return
+	fail    error
 }
 
 func (o *outbox) Submit(_ context.Context, m queue.Message, content io.Reader) (string, error) {
@@ -54,6 +55,7 @@ func (o *outbox) Submit(_ context.Context, m queue.Message, content io.Reader) (
 	for _, r := range m.To {
 		to = append(to, r.Address)
 	}
+	o.reports = append(o.reports, fmt.Sprint(m.To[0].Notify, m.Return))
 	o.list = append(o.list, m.From+">"+strings.Join(to, ",")+"\n"+string(b))
 	return "x", nil
 }
@@ -455,5 +457,22 @@ fileinto :copy :mailboxid "F0" "Archive"; fileinto :create :mailboxid "F1" "New"
 	}
 	if _, err := r.scripts.Put(ctx, r.ids["ann"], "both", `require ["fileinto", "mailboxid", "special-use"]; fileinto :mailboxid "F" :specialuse "\\Junk" "A";`); err == nil {
 		t.Error("an id and a use at once")
+	}
+}
+
+// TestRedirectDSN checks RFC 6009 §5: the script says which reports a redirect brings.
+func TestRedirectDSN(t *testing.T) {
+	for _, tc := range []struct{ from, script, want string }{
+		{"carl@example.net", `redirect "x@example.net";`, fmt.Sprint(queue.Notify(0), queue.ReturnAny)},
+		{"carl@example.net", `redirect :notify "never" "x@example.net";`, fmt.Sprint(queue.Never, queue.ReturnAny)},
+		{"carl@example.net", `redirect :copy :notify "SUCCESS, FAILURE" :ret "hdrs" "x@example.net";`, fmt.Sprint(queue.Success|queue.Failure, queue.ReturnHeaders)},
+		{"", `redirect :notify "SUCCESS" :ret "FULL" "x@example.net";`, fmt.Sprint(queue.Never, queue.ReturnFull)},
+	} {
+		r := newRig(t, DefaultConfig())
+		r.use(`require ["redirect-dsn", "copy"];` + tc.script)
+		r.must(r.send(tc.from, hello, false, "ann")[0])
+		if len(r.sent.reports) != 1 || r.sent.reports[0] != tc.want {
+			t.Errorf("%s: %v, want %s", tc.script, r.sent.reports, tc.want)
+		}
 	}
 }

@@ -72,10 +72,27 @@ func (d *delivering) redirect(a sieve.Redirect) {
 	}
 	mark := message.AppendField(nil, redirectedField, d.to.Account.Name)
 	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
+		more := queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.tls, Return: returns[a.Report.Return]}
+		if to := (queue.Recipient{Address: a.To}); len(a.Report.Notify) > 0 && d.sender() != "" {
+			for _, w := range a.Report.Notify {
+				to.Notify |= notifies[w]
+			}
+			more.To = append(more.To, to)
+		}
 		content := io.MultiReader(bytes.NewReader(mark), bytes.NewReader(kept), io.NewSectionReader(d.m, size, d.m.Size()-size))
-		return d.queueMail(ctx, d.sender(), []string{a.To}, content, queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.tls})
+		var to []string
+		if len(more.To) == 0 {
+			to = []string{a.To}
+		}
+		return d.queueMail(ctx, d.sender(), to, content, more)
 	})
 }
+
+// What RFC 6009 calls which reports are wanted, and what they return.
+var (
+	notifies = map[string]queue.Notify{"NEVER": queue.Never, "SUCCESS": queue.Success, "FAILURE": queue.Failure, "DELAY": queue.Delay}
+	returns  = map[string]queue.Return{"FULL": queue.ReturnFull, "HDRS": queue.ReturnHeaders}
+)
 
 func notASCII(list ...string) bool {
 	for _, s := range list {

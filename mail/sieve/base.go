@@ -117,7 +117,7 @@ func compileRedirect(c *compiler, a *call) op {
 	if a.tag("list") {
 		return redirectList(c, a)
 	}
-	to := c.text(a.pos[0])
+	to, dsn := c.text(a.pos[0]), c.dsnTags(a)
 	if to.constant() && !validAddress(to.fixed) {
 		c.errf(to.pos, "%q is no address", clip(to.fixed))
 	}
@@ -130,14 +130,18 @@ func compileRedirect(c *compiler, a *call) op {
 			return fmt.Errorf("%q is no address: %w", clip(address), Wrong)
 		}
 		r.keep = r.keep && a.tag("copy")
-		return r.send(address)
+		report, err := dsn(r)
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, Wrong)
+		}
+		return r.send(address, report)
 	}
 }
 
 // send adds a redirect.
-func (r *run) send(address string) error {
+func (r *run) send(address string, report Report) error {
 	before := len(r.res.Actions)
-	if err := r.act(Redirect{To: addressOf(address), Header: r.msg.Edited()}); err != nil {
+	if err := r.act(Redirect{To: addressOf(address), Header: r.msg.Edited(), Report: report}); err != nil {
 		return err
 	}
 	if r.counts.redirects += len(r.res.Actions) - before; r.counts.redirects > r.lim.Redirects {

@@ -89,7 +89,7 @@ func compileValidList(c *compiler, a *call) cond {
 
 // redirectList is redirect :list: to each of a list, or, when that is too many, to none.
 func redirectList(c *compiler, a *call) op {
-	to := c.text(a.pos[0])
+	to, dsn := c.text(a.pos[0]), c.dsnTags(a)
 	if to.constant() && listName(to.fixed) == "" {
 		c.errf(to.pos, "%q is no list", clip(to.fixed))
 	}
@@ -109,6 +109,10 @@ func redirectList(c *compiler, a *call) op {
 		if !ok {
 			return fmt.Errorf("there is no list %q: %w", clip(list), Wrong)
 		}
+		report, err := dsn(r)
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, Wrong)
+		}
 		all, err := r.env.Lists.Members(r.ctx, name, r.lim.Redirects-r.counts.redirects)
 		if err != nil {
 			return err
@@ -118,7 +122,7 @@ func redirectList(c *compiler, a *call) op {
 			if !validAddress(address) {
 				continue
 			}
-			if err := r.send(address); err != nil {
+			if err := r.send(address, report); err != nil {
 				return err
 			}
 		}

@@ -103,6 +103,7 @@ type Into struct {
 type Redirect struct {
 	To     string
 	Header []byte
+	Report Report
 }
 
 // Reject refuses the message (RFC 5429).
