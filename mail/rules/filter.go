@@ -123,6 +123,11 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	if e.Remote.IsValid() {
 		d.env.Items["remote-ip"] = e.Remote.String()
 	}
+	if len(plan.Into) != 1 || plan.Into[0].Folder || plan.Into[0].Use != "" {
+		d.env.Home = elsewhere
+	} else {
+		d.env.Home = plan.Into[0].Mailbox
+	}
 	d.env.Limits = sieve.DefaultLimits()
 	d.env.Limits.Redirects = f.scripts.cfg.MaxRedirects
 	res, err := k.script.Run(ctx, d.env)
@@ -166,6 +171,9 @@ func (d *delivering) sender() string {
 
 // Host is what scripts of an account see outside of a message.
 func (f *Filter) Host(a storage.AccountID) sieve.Host { return &host{f, a} }
+
+// elsewhere is, for scripts, the mailbox of a keep that does not go to INBOX: none that they can name.
+const elsewhere = "\x00"
 
 // spam is in percent how sure checks and what the account taught are that a message is junk, -1 when
 // nothing looked.

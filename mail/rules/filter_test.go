@@ -476,3 +476,15 @@ func TestRedirectDSN(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepElsewhere checks that a keep is no duplicate of INBOX where it goes to another mailbox, by the address' detail.
+func TestKeepElsewhere(t *testing.T) {
+	for to, want := range map[string]string{"ann": "INBOX 1", "ann+Archive": "INBOX 1, Archive 1"} {
+		r := newRig(t, DefaultConfig())
+		r.use(`require ["fileinto", "copy"]; fileinto :copy "INBOX"; keep;`)
+		r.must(r.send("carl@example.net", hello, false, to)[0])
+		if got := r.boxes(); got != want {
+			t.Errorf("%s: %s, want %s", to, got, want)
+		}
+	}
+}
