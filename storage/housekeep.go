@@ -19,6 +19,7 @@ const (
 	cleanKeys    = 2000
 	cleanPages   = 8
 	cleanPause   = 2 * time.Millisecond
+	mostPause    = 2 * time.Second
 )
 
 // keepLog is how many entries a collection's log keeps, however old they are.
@@ -133,6 +134,7 @@ func (s *Store) cleanAccount(ctx context.Context, a AccountID, before int64) (yo
 	steps := []func(*Tx) (bool, error){(*Tx).clearDropped, func(t *Tx) (bool, error) { return t.clearGarbage(before, &young) }}
 	for _, step := range steps {
 		for again := true; again; {
+			began := time.Now()
 			err := s.Update(ctx, a, func(t *Tx) (err error) {
 				young = false
 				again, err = step(t)
@@ -141,7 +143,7 @@ func (s *Store) cleanAccount(ctx context.Context, a AccountID, before int64) (yo
 			if err != nil {
 				return young, err
 			}
-			if err := pause(ctx); err != nil {
+			if err := pause(ctx, time.Since(began)); err != nil {
 				return young, err
 			}
 		}
@@ -149,11 +151,12 @@ func (s *Store) cleanAccount(ctx context.Context, a AccountID, before int64) (yo
 	return young, nil
 }
 
-func pause(ctx context.Context) error {
+// pause leaves the processors to others after a batch that took so long: cleaning takes a fifth of one at most.
+func pause(ctx context.Context, took time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(cleanPause):
+	case <-time.After(min(max(cleanPause, 4*took), mostPause)):
 		return nil
 	}
 }
