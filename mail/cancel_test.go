@@ -59,7 +59,7 @@ func TestBulkCancelled(t *testing.T) {
 				a := account(t, s, 1)
 				b := a
 				if across {
-					b = account(t, s, 2)
+					account(t, s, 2)
 					grant(t, s, storage.Grant{To: 1, Rights: storage.AllRights}, 2)
 					b = s.Open(1, 2)
 				}

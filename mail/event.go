@@ -46,7 +46,9 @@ type EventMessages struct {
 func (s *Store) OnEvent(fn func(ctx context.Context, e Event)) { s.event = fn }
 
 // Quiet returns the same handle, by which changes are no events.
-func (a *Account) Quiet() *Account { return &Account{store: a.store, actor: a.actor, owner: a.owner, quiet: true} }
+func (a *Account) Quiet() *Account {
+	return &Account{store: a.store, actor: a.actor, owner: a.owner, quiet: true}
+}
 
 // watched tells whether changes of a mailbox with those options are events.
 func (a *Account) watched(options uint64) bool {
