@@ -10,12 +10,13 @@ import (
 // The Go runtime gives memory back slowly, and not at all while nothing is allocated: an idle server would
 // keep for minutes what its start or its last clients took.
 const (
-	lookEvery = time.Second
+	lookEvery = 2 * time.Second
 	quiet     = 1 << 20  // bytes allocated since the last look: nobody works
+	rest      = 15       // so many quiet looks one after another: who works again soon would only pay for getting memory anew
 	worthIt   = 16 << 20 // bytes allocated since memory was given back last
 )
 
-// giveBack gives unused memory back to the system each time work ends, until ctx ends.
+// giveBack gives unused memory back to the system some time after work has ended, until ctx ends.
 func giveBack(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -34,14 +35,21 @@ func giveBack(ctx context.Context) {
 	}
 }
 
-// lull finds the moment when work has ended.
-type lull struct{ seen, freed uint64 }
+// lull finds the moment when work has ended for some time.
+type lull struct {
+	seen, freed uint64
+	quiet       int // looks
+}
 
 // begins takes the bytes that were allocated up to now, and tells whether memory is to be given back.
 func (l *lull) begins(allocated uint64) bool {
-	still := allocated-l.seen < quiet
+	if allocated-l.seen < quiet {
+		l.quiet++
+	} else {
+		l.quiet = 0
+	}
 	l.seen = allocated
-	if !still || allocated-l.freed < worthIt {
+	if l.quiet < rest || allocated-l.freed < worthIt {
 		return false
 	}
 	l.freed = allocated
