@@ -69,7 +69,7 @@ func (c *Config) Validate() (err error) {
 // cannot afford; memtables are small, so that opening is quick and old versions go
 // soon; more tables than Badger's default come together before they are merged, the first level
 // below them is larger and the tables too, so that less is written over and over in compactions; nothing is synced, as the journal is.
-func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
+func badgerOptions(dir string, cfg Config, pace *pacer, log *slog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(false).
 		WithDetectConflicts(false).
@@ -81,22 +81,28 @@ func badgerOptions(dir string, cfg Config, log *slog.Logger) badger.Options {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithNumLevelZeroTables(8).
-		WithNumLevelZeroTablesStall(24).
+		WithNumLevelZeroTablesStall(stallTables).
 		WithBaseTableSize(4 << 20).
 		WithBaseLevelSize(64 << 20).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
-		WithLogger(logger{log.With("part", "badger")})
+		WithLogger(logger{log.With("part", "badger"), pace})
 }
 
-// logger writes Badger's log.
-type logger struct{ log *slog.Logger }
+// stallTables are so many in level 0 that writes wait.
+const stallTables = 24
+
+// logger writes Badger's log, and tells the pacer where it is.
+type logger struct {
+	log  *slog.Logger
+	pace *pacer
+}
 
 func (l logger) Errorf(f string, a ...any)   { l.log.Error(message(f, a)) }
 func (l logger) Warningf(f string, a ...any) { l.log.Warn(message(f, a)) }
 func (l logger) Infof(string, ...any)        {}
-func (l logger) Debugf(string, ...any)       {}
+func (l logger) Debugf(f string, a ...any)   { l.pace.look(f, a) }
 
 func message(format string, args []any) string {
 	return strings.TrimSpace(fmt.Sprintf(format, args...))

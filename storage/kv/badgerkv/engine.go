@@ -66,6 +66,7 @@ type Engine struct {
 	record     []byte // of whoever commits: a group as it goes to the journal
 	background sync.WaitGroup
 	checkpoint checkpointer
+	pace       pacer
 	stop       chan struct{} // closed when no checkpoint is to begin any more
 	closed     chan struct{} // closed when Close has done its work
 	closeErr   error
@@ -84,6 +85,7 @@ func Open(dir string, cfg Config, log *slog.Logger) (*Engine, error) {
 		closed: make(chan struct{}),
 	}
 	e.work.L, e.handOff.L, e.apply.L, e.inBadger.L = &e.mu, &e.mu, &e.mu, &e.mu
+	e.pace.stop = e.stop
 	e.checkpoint.due = make(chan struct{}, 1)
 	e.disk = diskGuard{dir: dir, reserve: cfg.Reserve}
 	if err := e.open(); err != nil {
@@ -106,7 +108,7 @@ func (e *Engine) open() error {
 	if err := removeUnborn(e.badgerDir()); err != nil {
 		return err
 	}
-	if e.db, err = badger.OpenManaged(badgerOptions(e.badgerDir(), e.cfg, e.log)); err != nil {
+	if e.db, err = badger.OpenManaged(badgerOptions(e.badgerDir(), e.cfg, &e.pace, e.log)); err != nil {
 		return err
 	}
 	e.version = e.db.MaxVersion()
@@ -118,6 +120,7 @@ func (e *Engine) open() error {
 	e.checkpoint.last = from
 	e.snapshots = newSnapshots(e.db, e.version, e.cfg.ReadCache)
 	e.txn.cache = e.snapshots.cache
+	e.pace.db.Store(e.db)
 	return nil
 }
 
