@@ -110,6 +110,9 @@ func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload, props []sto
 		if !m.overwrite {
 			return false, &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
 		}
+		if err := tx.ClearProps(parent.Collection.ID, e.Num); err != nil { // RFC 4918 §9.8.4
+			return false, err
+		}
 	case !errors.Is(err, storage.NotFound):
 		return false, err
 	}

@@ -189,8 +189,11 @@ func (m *transfer) clear(tx *storage.Tx, from, old *Resource) error {
 	if !m.overwrite {
 		return &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
 	}
-	if from.Entry != nil && old.Entry != nil {
-		return old.need(storage.Write) // Copy and Move replace it
+	if from.Entry != nil && old.Entry != nil { // Copy and Move replace it
+		if err := old.need(storage.Write); err != nil {
+			return err
+		}
+		return tx.ClearProps(old.Collection.ID, old.Entry.Num)
 	}
 	if old.Entry == nil && strings.HasPrefix(m.rq.Target.Path()+"/", old.Path) {
 		return Fail(http.StatusForbidden, "the source is in the destination")
