@@ -33,6 +33,13 @@ func (g *group) sizeClass() int { return bits.Len(uint(len(g.writes.writes))) / 
 func (e *Engine) applyBytes() int { return int(e.cfg.MemTable) }
 func (e *Engine) mostLag() int    { return 2 * int(e.cfg.MemTable) }
 
+// muchWaits tells whether a good part of what makes a table waits for Badger.
+func (e *Engine) muchWaits() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lag >= e.applyBytes()/4
+}
+
 // mayHandOver tells whether Badger keeps up. mu is held.
 func (e *Engine) mayHandOver() bool {
 	return len(e.durable) < mostDurable && e.lag < e.mostLag() || e.broken != nil

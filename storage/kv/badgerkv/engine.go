@@ -85,7 +85,7 @@ func Open(dir string, cfg Config, log *slog.Logger) (*Engine, error) {
 		closed: make(chan struct{}),
 	}
 	e.work.L, e.handOff.L, e.apply.L, e.inBadger.L = &e.mu, &e.mu, &e.mu, &e.mu
-	e.pace.stop = e.stop
+	e.pace.stop, e.pace.much = e.stop, e.muchWaits
 	e.checkpoint.due = make(chan struct{}, 1)
 	e.disk = diskGuard{dir: dir, reserve: cfg.Reserve}
 	if err := e.open(); err != nil {

@@ -17,7 +17,8 @@ const (
 	paceFactor  = 6                      // the pause after a table, in times of what it took to merge
 	mostPause   = 500 * time.Millisecond // the longest pause
 	paceLook    = 20 * time.Millisecond  // so often a pause looks whether it is to end
-	hurryTables = 12                     // tables in level 0 from which there is no pause; writes stall at stallTables
+	hurryTables = 12                     // tables in level 0 from which there is no pause while much is written
+	mostTables  = 20                     // from which there is none at all: writes stall at stallTables
 )
 
 // mergedTable begins what Badger logs, in the goroutine that does it, when the content
@@ -27,6 +28,7 @@ const mergedTable = "[%d] LOG Compact. Added"
 // pacer makes the mergers take turns, with pauses.
 type pacer struct {
 	db    atomic.Pointer[badger.DB] // nil: no pause
+	much  func() bool               // tells whether much is being written
 	stop  <-chan struct{}           // closed: no pause any more
 	turn  sync.Mutex
 	parts atomic.Int64 // tables seen
@@ -70,5 +72,9 @@ func (p *pacer) hurry() bool {
 	default:
 	}
 	db := p.db.Load()
-	return db == nil || db.Levels()[0].NumTables >= hurryTables
+	if db == nil {
+		return true
+	}
+	n := db.Levels()[0].NumTables
+	return n >= mostTables || n >= hurryTables && p.much()
 }
