@@ -249,7 +249,7 @@ func (rq *Request) make(tx *storage.Tx, types []xml.Name, updates []update) ([]r
 		return nil, err
 	}
 	r := &Resource{Kind: t.Tree.Collection, Path: t.path(len(t.Rest), true), Tree: t.Tree, Owner: t.Owner,
-		Collection: c, Rights: storage.AllRights}
+		Collection: c, Rights: storage.AllRights, Made: true}
 	left := make([]update, 0, len(m.Props))
 	for _, p := range m.Props {
 		left = append(left, update{raw: p})

@@ -237,6 +237,22 @@ func (s *Server) delegateNew(tx *storage.Tx, t *Tree, c storage.CollectionID) er
 	return regrant(tx, c, &delegates{}, &d)
 }
 
+// delegated are the rights on a home of who acts for its owner and may write: to make calendars in it.
+func (rq *Request) delegated(v *storage.View, t *Tree) (storage.Rights, error) {
+	if !t.delegated() {
+		return 0, nil
+	}
+	d, err := readDelegates(v)
+	if err != nil || len(d.Write) == 0 {
+		return 0, err
+	}
+	me := slices.Contains(d.Write, rq.Actor.ID) || slices.ContainsFunc(rq.groups(rq.Actor), func(g *account.Account) bool { return slices.Contains(d.Write, g.ID) })
+	if !me {
+		return 0, nil
+	}
+	return storage.ReadOnly | storage.Insert | storage.Create, nil
+}
+
 // proxyFor are those for whom the actor acts, itself or as a member of a group.
 func (rq *Request) proxyFor(p proxyKind) (list []*account.Account, err error) {
 	shares, err := rq.Server.store.Shared(rq.Context(), rq.Actor.ID)

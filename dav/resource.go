@@ -30,6 +30,7 @@ type Resource struct {
 	Rights     storage.Rights      // what the actor may do with the collection or member
 	Proxy      proxyKind           // of a principal that stands for who acts for its Owner; see proxies.go
 	Mount      bool                // it is seen in the actor's home, though it is another's
+	Made       bool                // this request makes it: what it sets is for all
 
 	Loaded any // what a report has read of it already, for its own properties: []byte is its octets
 
@@ -157,6 +158,11 @@ func (rq *Request) locateHome(v *storage.View, t *Target) (*Resource, error) {
 	if r.Rights, err = v.Rights(rq.Actor.ID, 0); err != nil {
 		return nil, err
 	}
+	delegated, err := rq.delegated(v, t.Tree)
+	if err != nil {
+		return nil, err
+	}
+	r.Rights |= delegated
 	for _, c := range all {
 		rights, err := rq.rights(v, t.Tree, c)
 		if err != nil {

@@ -116,10 +116,10 @@ func (c *Change) Store(v elem.Raw) error {
 }
 
 // Personal tells whether the value is to be the actor's alone: it is of what another shares. Who administers what
-// belongs to a group sets what all its members see.
+// belongs to a group sets what all its members see, and so does who makes a collection in another's home.
 func (c *Change) Personal() bool {
 	r := c.Resource
-	return r.ofAnother(c.Request) && !(r.Owner.Sort == account.Group && r.Rights.Has(storage.Administer))
+	return r.ofAnother(c.Request) && !r.Made && !(r.Owner.Sort == account.Group && r.Rights.Has(storage.Administer))
 }
 
 // ofAnother tells whether a resource is not the actor's.
