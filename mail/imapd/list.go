@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -26,6 +27,8 @@ type listArgs struct {
 	showSpecial    bool
 	status         []string
 	after          []func(name string, m *mail.Mailbox) // further answers for each mailbox
+
+	below map[string]bool // names above chosen ones; true: above one that the patterns do not match (RECURSIVEMATCH)
 }
 
 // list handles LIST (RFC 9051 §6.3.9; RFC 5258).
@@ -85,6 +88,7 @@ func (c *session) readListReturns(a *listArgs, r *wire.Reader) {
 		r.Fail("Expected RETURN")
 	}
 	r.SP()
+	given := map[string]bool{}
 	r.List(func() {
 		name := r.Keyword()
 		option := c.server.reg.listReturns[name]
@@ -92,7 +96,12 @@ func (c *session) readListReturns(a *listArgs, r *wire.Reader) {
 			r.Fail("Unknown return option %s", name)
 			return
 		}
-		option(a, r)
+		into := a
+		if given[name] {
+			into = &listArgs{c: c} // more than once is once (RFC 5258 §3)
+		}
+		given[name] = true
+		option(into, r)
 	})
 }
 
@@ -101,7 +110,7 @@ type listed struct {
 	*mail.Mailbox // nil: a name that is only subscribed to
 	name          string
 	subscribed    bool
-	childInfo     bool // a name below it is subscribed to (RFC 5258 §3.5)
+	chosen        bool // it meets what the selection options ask for
 }
 
 // writeList answers a LIST.
@@ -118,7 +127,7 @@ func (c *session) writeList(a *listArgs) error {
 	}
 	for _, l := range a.gather(boxes, subs) {
 		c.writeListed(a, &l)
-		if l.Mailbox == nil || !l.Has() {
+		if l.Mailbox == nil || !l.Has() || !l.chosen { // RFC 5819 §2
 			continue
 		}
 		if len(a.status) > 0 && l.Rights.Has(storage.Read) {
@@ -133,71 +142,74 @@ func (c *session) writeList(a *listArgs) error {
 
 // gather finds the names that LIST is to show.
 func (a *listArgs) gather(boxes []mail.Mailbox, subs []string) []listed {
+	all := make([]listed, 0, len(boxes))
 	subscribed := map[string]bool{}
 	for _, s := range subs {
 		subscribed[s] = true
 	}
-	var out []listed
 	seen := map[string]bool{}
-	for i := range boxes {
-		l := listed{Mailbox: &boxes[i], name: boxes[i].Name, subscribed: subscribed[boxes[i].Name]}
+	add := func(l listed) {
 		seen[l.name] = true
-		if a.shows(&l, subs) {
-			out = append(out, l)
-		}
+		l.subscribed = subscribed[l.name]
+		l.chosen = (!a.subscribed || l.subscribed) && (!a.special || l.Mailbox != nil && len(l.Uses) > 0)
+		all = append(all, l)
 	}
-	if !a.subscribed {
-		return out
+	for i := range boxes {
+		add(listed{Mailbox: &boxes[i], name: boxes[i].Name})
 	}
-	for _, s := range subs {
-		for at := 0; ; { // the names above a subscribed one, then itself
-			i := strings.IndexByte(s[at:], '/')
-			name := s
-			if i >= 0 {
-				name = s[:at+i]
-				at += i + 1
-			}
-			if !seen[name] {
-				seen[name] = true
-				if l := (listed{name: name, subscribed: subscribed[name]}); a.shows(&l, subs) {
-					out = append(out, l)
+	if a.subscribed {
+		for _, s := range subs { // the names above a subscribed one, then itself
+			for at := range s {
+				if s[at] == '/' && !seen[s[:at]] {
+					add(listed{name: s[:at]})
 				}
 			}
-			if i < 0 {
-				break
+			if !seen[s] {
+				add(listed{name: s})
 			}
 		}
-	}
-	return out
-}
-
-// shows tells whether a name belongs to the answer.
-func (a *listArgs) shows(l *listed, subs []string) bool {
-	if !a.matches(l.name) {
-		return false
-	}
-	if a.special && (l.Mailbox == nil || len(l.Uses) == 0) {
-		return false
-	}
-	if !a.subscribed {
-		// Levels of the hierarchy are shown where a pattern looks for them (RFC 3501 §6.3.8). An old LIST may ask for one
-		// by its name, to see what became of a mailbox that was deleted.
-		return l.Mailbox != nil && (l.Has() || !a.extended || a.finds(l.name))
 	}
 	if a.recursive {
-		for _, s := range subs {
-			// Only names that the patterns do not show themselves count (RFC 5258 §3.5).
-			if strings.HasPrefix(s, l.name+"/") && !a.matches(s) {
-				l.childInfo = true
+		a.findBelow(all)
+	}
+	return slices.DeleteFunc(all, func(l listed) bool { return !a.shows(&l) })
+}
+
+// findBelow notes the names above those that are chosen.
+func (a *listArgs) findBelow(all []listed) {
+	a.below = map[string]bool{}
+	for _, l := range all {
+		if !l.chosen {
+			continue
+		}
+		hidden := !a.matches(l.name)
+		for at := range l.name {
+			if above := l.name[:at]; l.name[at] == '/' {
+				a.below[above] = a.below[above] || hidden
 			}
 		}
 	}
-	return l.subscribed || l.childInfo
+}
+
+// shows tells whether a name belongs to the answer: it is chosen, or it is above a chosen one that
+// the patterns do not show themselves (RFC 5258 §3.5).
+func (a *listArgs) shows(l *listed) bool {
+	switch {
+	case !a.matches(l.name):
+		return false
+	case !l.chosen:
+		return a.below[l.name]
+	case a.subscribed || a.special:
+		return true
+	}
+	// Levels of the hierarchy are shown where a pattern looks for them (RFC 3501 §6.3.8). An old LIST may ask for one
+	// by its name, to see what became of a mailbox that was deleted.
+	return l.Mailbox != nil && (l.Has() || !a.extended || a.finds(l.name))
 }
 
 func (a *listArgs) matches(name string) bool {
 	for _, p := range a.patterns {
-		if matchList(a.ref+p, name) {
+		if p != "" && matchList(a.ref+p, name) { // an empty one is none (RFC 5258 §3)
 			return true
 		}
 	}
@@ -220,10 +232,22 @@ func (c *session) writeListed(a *listArgs, l *listed) {
 	b = c.appendAttrs(b, a, l)
 	b = append(b, ") \"/\" "...)
 	b = wire.AppendMailbox(b, l.name, c.utf8Names())
-	if l.childInfo {
-		b = append(b, ` (CHILDINFO ("SUBSCRIBED"))`...)
+	if _, above := a.below[l.name]; above {
+		b = append(b, ` (CHILDINFO (`...)
+		b = append(append(b, a.criteria()...), "))"...)
 	}
 	c.Write(append(b, '\r', '\n'))
+}
+
+// criteria are the selection options that CHILDINFO speaks of.
+func (a *listArgs) criteria() string {
+	switch {
+	case a.subscribed && a.special:
+		return `"SUBSCRIBED" "SPECIAL-USE"`
+	case a.special:
+		return `"SPECIAL-USE"`
+	}
+	return `"SUBSCRIBED"`
 }
 
 // appendAttrs appends a mailbox's attributes (RFC 9051 §7.3.1).
@@ -239,6 +263,8 @@ func (c *session) appendAttrs(b []byte, a *listArgs, l *listed) []byte {
 		if extended {
 			attrs = append(attrs, imap.MailboxAttrNonExistent)
 		}
+	} else if len(a.status) > 0 && !l.Rights.Has(storage.Read) {
+		attrs = append(attrs, imap.MailboxAttrNoSelect) // which is why it has no STATUS (RFC 5819 §2)
 	}
 	switch {
 	case !c.server.reg.has("CHILDREN"):
