@@ -215,7 +215,11 @@ func (x *searchContext) change(v *view, out, in []imap.UID) error {
 		return nil
 	}
 	b := append(v.c.AvailableBuffer(1024), "* ESEARCH (TAG "...)
-	b = append(wire.AppendString(b, x.tag, false), ')')
+	b = wire.AppendString(b, x.tag, false)
+	if x.args.multi {
+		b = x.args.appendSource(b) // RFC 7377 §2.1: each answer has it
+	}
+	b = append(b, ')')
 	if x.uid || v.c.has(uidOnlyOn) {
 		b = append(b, " UID"...)
 	}

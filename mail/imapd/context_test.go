@@ -83,7 +83,7 @@ var _ = onOff("CONTEXT=SEARCH", `
 	S: * ESEARCH (TAG "f") REMOVEFROM (0 1)
 	S: * 1 EXPUNGE
 	S: o OK $...
-	C: p ESEARCH IN (personal) RETURN (UPDATE) ALL
+	C: p ESEARCH IN (personal) RETURN (UPDATE SAVE) ALL
 	S: p BAD $...
 	C: q SEARCH RETURN (UPDATE) RECENT
 	S: * ESEARCH (TAG "q")

@@ -55,8 +55,11 @@ func (c *session) multiSearch(r *wire.Reader) error {
 	if a.returns["SAVE"] {
 		return bad("Only what is found in the selected mailbox can be saved") // RFC 7377 §2.2
 	}
-	if a.returns["UPDATE"] {
-		return bad("Only what is found in the selected mailbox can be kept up to date")
+	if real == nil && (a.returns["UPDATE"] || slices.ContainsFunc(sources, eventGroup.selects)) {
+		return bad("No mailbox is selected") // RFC 7377 §2.2
+	}
+	if a.returns["UPDATE"] && real.contextOf(c.tag) != nil {
+		return bad("Tag reuse")
 	}
 	for _, late := range a.sets {
 		if late.saved || !late.uid {
@@ -69,6 +72,8 @@ func (c *session) multiSearch(r *wire.Reader) error {
 	c.view = real
 	return c.done("")
 }
+
+func (g eventGroup) selects() bool { return g.filter == "SELECTED" }
 
 // readSources reads "(" source-mbox ")" (RFC 7377 §3). There are no scope options.
 func (c *session) readSources(r *wire.Reader) []eventGroup {
@@ -98,7 +103,7 @@ func (c *session) readSources(r *wire.Reader) []eventGroup {
 // passed over, and those in which nothing is found are not told (RFC 7377 §2.1).
 func (a *searchArgs) all(sources []eventGroup, selected *view) error {
 	c := a.c
-	boxes, err := c.sourceBoxes(sources)
+	boxes, err := c.sourceBoxes(sources, selected)
 	if err != nil {
 		return err
 	}
@@ -115,22 +120,46 @@ func (a *searchArgs) all(sources []eventGroup, selected *view) error {
 		if !m.Has() || !m.Rights.Has(storage.Read) {
 			continue
 		}
+		here := selected.is(m)
 		in := func(g eventGroup) bool {
-			if g.filter == "SELECTED" {
-				return selected != nil && selected.box.Owner == m.Owner && selected.box.ID == m.ID
-			}
-			return g.has(m.Name, m.Owner == c.user.ID, subscribed)
+			return g.selects() && here || g.has(m.Name, m.Owner == c.user.ID, subscribed)
 		}
 		if !slices.ContainsFunc(sources, in) {
 			continue
 		}
-		if err := a.one(m); err != nil && !errors.Is(err, storage.NotFound) && !errors.Is(err, storage.Forbidden) && !errors.Is(err, errGone) {
+		if here && a.returns["UPDATE"] {
+			err = a.oneFollowed(selected)
+		} else {
+			err = a.one(m)
+		}
+		if err != nil && !errors.Is(err, storage.NotFound) && !errors.Is(err, storage.Forbidden) && !errors.Is(err, errGone) {
 			return err
 		}
 		if !c.Alive() {
 			return errGone
 		}
 	}
+	return nil
+}
+
+// is tells whether a view is of a mailbox; a nil one is not.
+func (v *view) is(m *mail.Mailbox) bool {
+	return v != nil && v.box.Owner == m.Owner && v.box.ID == m.ID
+}
+
+// oneFollowed searches the selected mailbox, the only one whose result is kept up to date (RFC 7377 §2.2).
+func (a *searchArgs) oneFollowed(selected *view) error {
+	own := *a
+	own.mailbox, own.c.view = "", selected
+	if err := own.begin(); err != nil {
+		return err
+	}
+	res, err := own.run()
+	if err != nil {
+		return err
+	}
+	own.writeExtended(&res)
+	own.follow(&res)
 	return nil
 }
 
@@ -143,26 +172,54 @@ func (a *searchArgs) one(m *mail.Mailbox) error {
 	}
 	a.c.view = &view{c: a.c, account: account, box: s.Mailbox, cur: s, readOnly: true}
 	res, err := a.run()
-	if err == nil && res.count > 0 {
+	if err == nil {
 		a.mailbox = m.Name
 		a.writeExtended(&res)
 	}
 	return err
 }
 
-// sourceBoxes are the mailboxes among which the sources choose.
-func (c *session) sourceBoxes(sources []eventGroup) ([]mail.Mailbox, error) {
+// sourceBoxes are the mailboxes among which the sources choose. One that is named need not be one that LIST shows: the
+// right to read it is enough (RFC 7377 §2.2).
+func (c *session) sourceBoxes(sources []eventGroup, selected *view) ([]mail.Mailbox, error) {
 	boxes, err := c.own.Mailboxes(c.Context())
-	others := slices.ContainsFunc(sources, func(g eventGroup) bool {
-		return g.filter == "SUBSCRIBED" || g.filter == "SELECTED" || slices.ContainsFunc(g.names, func(name string) bool {
-			return name == mail.Shared || strings.HasPrefix(name, mail.Shared+"/")
-		})
-	})
-	if err != nil || !others {
-		return boxes, err
+	if err != nil {
+		return nil, err
 	}
-	shared, err := c.shared()
-	return append(boxes, shared...), err
+	others := false
+	var named []mail.Mailbox
+	for _, g := range sources {
+		others = others || g.filter == "SUBSCRIBED"
+		if g.selects() && selected.box.Owner != c.user.ID {
+			m := selected.box
+			m.Name = c.nameOf(selected.account, m.Name)
+			named = append(named, m)
+		}
+		for _, name := range g.names {
+			if name != mail.Shared && !strings.HasPrefix(name, mail.Shared+"/") {
+				continue
+			}
+			others = others || g.filter != "MAILBOXES"
+			if _, m, err := c.mailbox(name, storage.Read); err == nil {
+				m.Name = name
+				named = append(named, *m)
+			}
+		}
+	}
+	if others {
+		shared, err := c.shared()
+		if err != nil {
+			return nil, err
+		}
+		boxes = append(boxes, shared...)
+	}
+	for i := range named {
+		same := func(m mail.Mailbox) bool { return m.Owner == named[i].Owner && m.ID == named[i].ID }
+		if !slices.ContainsFunc(boxes, same) {
+			boxes = append(boxes, named[i])
+		}
+	}
+	return boxes, nil
 }
 
 // appendSource says which mailbox an answer is about (RFC 7377 §2.1).

@@ -261,6 +261,9 @@ func (a *searchArgs) writeExtended(res *found) {
 	if len(a.returns) == 1 && a.returns["SAVE"] {
 		return // RFC 5182 §2.1
 	}
+	if a.multi && res.count == 0 {
+		return // RFC 7377 §2.1: also where it is the selected mailbox alone, and for COUNT
+	}
 	b := append(make([]byte, 0, 256), "* ESEARCH (TAG "...)
 	b = wire.AppendString(b, a.c.tag, false)
 	if a.multi {
