@@ -248,9 +248,45 @@ func (a *Account) MailboxTx(tx *storage.Tx, name string, create bool) (*Mailbox,
 	return &m, nil
 }
 
-// Replace puts a message into mailbox dst of the same owner and removes message
-// uid of mailbox id, in one transaction (RFC 8508). NotFound when uid is gone.
-func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg NewMessage) (*Appended, error) {
+// Replace puts a message into mailbox to of account dst and removes message uid of mailbox id (RFC 8508): within one
+// account in one transaction. Between two the new message is there before the old one goes, and is taken back
+// when that cannot be. NotFound when uid is gone. The actor needs Delete and Expunge here and Insert there.
+func (a *Account) Replace(ctx context.Context, id ID, uid imap.UID, dst *Account, to ID, msg NewMessage) (*Appended, error) {
+	if a.owner == dst.owner {
+		return a.replace(ctx, id, uid, to, msg)
+	}
+	need := storage.Delete | storage.Expunge
+	err := a.view(ctx, func(v *storage.View) error {
+		if _, err := a.allow(v, id, need); err != nil {
+			return err
+		}
+		_, err := v.Row(id, storage.Num(uid))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out, err := dst.Append(ctx, to, msg)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	old := imap.UIDSet{{Start: uid, Stop: uid}}
+	gone, err := a.remove(ctx, id, old, need, every)
+	if err == nil && len(gone) == 0 {
+		err = fmt.Errorf("message %d: %w", uid, storage.NotFound)
+	}
+	if err != nil {
+		if _, undo := dst.remove(ctx, to, out.UIDs, 0, every); undo != nil {
+			err = errors.Join(err, fmt.Errorf("taking back what was to replace it: %w", undo))
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// replace is Replace within one account.
+func (a *Account) replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg NewMessage) (*Appended, error) {
 	if err := a.store.checkNew(&msg); err != nil {
 		return nil, err
 	}

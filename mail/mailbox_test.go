@@ -385,11 +385,11 @@ func TestReplace(t *testing.T) {
 	a := account(t, s, 1)
 	id := mailboxID(t, a, "Drafts")
 	fill(t, a, id, 2)
-	out, err := a.Replace(t.Context(), id, 1, id, NewMessage{Prepared: fake(9, 10), Flags: []imap.Flag{imap.FlagDraft}})
+	out, err := a.Replace(t.Context(), id, 1, a, id, NewMessage{Prepared: fake(9, 10), Flags: []imap.Flag{imap.FlagDraft}})
 	if err != nil || out.UIDs.String() != "3" {
 		t.Fatal(out, err)
 	}
-	if _, err := a.Replace(t.Context(), id, 1, id, NewMessage{Prepared: fake(9, 10)}); !errors.Is(err, storage.NotFound) {
+	if _, err := a.Replace(t.Context(), id, 1, a, id, NewMessage{Prepared: fake(9, 10)}); !errors.Is(err, storage.NotFound) {
 		t.Fatal(err)
 	}
 	if n := snapshot(t, a, id).Len(); n != 2 {

@@ -37,8 +37,6 @@ func (c *session) replace(r *wire.Reader) error {
 	switch {
 	case v.readOnly:
 		return no("", "The mailbox was opened read-only")
-	case dst.Owner() != v.account.Owner():
-		return no("CANNOT", "The mailbox is of another account")
 	case !to.Rights.Has(storage.Insert):
 		return storage.Forbidden
 	}
@@ -65,7 +63,7 @@ func (c *session) replace(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
-	res, err := v.account.Replace(c.Context(), v.box.ID, uid, to.ID, a.msgs[0])
+	res, err := v.account.Replace(c.Context(), v.box.ID, uid, dst, to.ID, a.msgs[0])
 	if errors.Is(err, storage.NotFound) {
 		return no("NONEXISTENT", "The message is gone")
 	}

@@ -420,6 +420,7 @@ var needs = []struct{ cmd, rights string }{
 var selectedNeeds = []struct{ cmd, rights string }{
 	{`STORE 1 +FLAGS (\Seen)`, "s"}, {`STORE 1 -FLAGS (\Deleted)`, "t"}, {`STORE 1 +FLAGS ($x)`, "w"},
 	{"EXPUNGE", "e"}, {"UID EXPUNGE 1", "e"}, {"MOVE 1 INBOX", "te"}, {"REPLACE 1 Shared/user1/box {3+}\r\nabc", "ite"},
+	{"REPLACE 1 INBOX {3+}\r\nabc", "te"}, {"UID REPLACE 1 Shared/user1/open {3+}\r\nabc", "te"},
 }
 
 func deleted(int) []imap.Flag { return []imap.Flag{imap.FlagDeleted} }
@@ -438,7 +439,7 @@ func TestEachRight(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	grant("open", storage.Lookup|storage.Create)
+	grant("open", storage.Lookup|storage.Create|storage.Insert)
 	fresh := func(rights storage.Rights) {
 		for _, name := range []string{"box/sub", "box", "open/box"} {
 			a.Delete(t.Context(), name)

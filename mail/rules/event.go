@@ -200,7 +200,7 @@ func (r *happening) keep(ctx context.Context, d *delivering, snap *mail.Snapshot
 			return err
 		}
 		defer p.Release()
-		_, err = r.box.Replace(ctx, r.id, m.UID, r.id, mail.NewMessage{Prepared: p, Flags: flags, Date: m.InternalDate()})
+		_, err = r.box.Replace(ctx, r.id, m.UID, r.box, r.id, mail.NewMessage{Prepared: p, Flags: flags, Date: m.InternalDate()})
 		return err
 	}
 	now := snap.Keywords.Names(nil, m.Flags)
