@@ -163,6 +163,19 @@ func (a *Account) Grant(ctx context.Context, id ID, to storage.AccountID, change
 	})
 }
 
+// Granted returns the rights with letters that an account was granted on the whole account of the owner, so that
+// it has them in mailbox id always. The actor needs Administer there.
+func (a *Account) Granted(ctx context.Context, id ID, to storage.AccountID) (r storage.Rights, err error) {
+	err = a.view(ctx, func(v *storage.View) error {
+		if _, err := a.allow(v, id, storage.Administer); err != nil {
+			return err
+		}
+		r, err = granted(v, 0, to)
+		return err
+	})
+	return r & AllLetters, err
+}
+
 // granted is what was granted to one account.
 func granted(v *storage.View, id ID, to storage.AccountID) (storage.Rights, error) {
 	list, err := v.Grants(id)

@@ -3,6 +3,8 @@ package imapd
 import (
 	"errors"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -92,9 +94,11 @@ func (c *session) grant(name, who string, change func(storage.Rights) storage.Ri
 	return c.done("")
 }
 
-// identified returns the account that an identifier means.
+// identified returns the account that an identifier means. What cannot be a name is BAD (RFC 4314 §3).
 func (c *session) identified(who string) (storage.AccountID, error) {
 	switch {
+	case who == "" || !utf8.ValidString(who) || strings.ContainsFunc(who, unicode.IsControl):
+		return 0, bad("Not an identifier")
 	case who == "anyone":
 		return storage.Anyone, nil
 	case strings.HasPrefix(who, "-"):
@@ -151,8 +155,8 @@ func (c *session) appendIdentifier(b []byte, id storage.AccountID, r storage.Rig
 	return append(append(b, ' '), mail.FormatRights(r, true)...)
 }
 
-// listRights handles LISTRIGHTS (RFC 4314 §3.4): the owner has all rights always, all others
-// can be given each right alone.
+// listRights handles LISTRIGHTS (RFC 4314 §3.4): the owner has all rights always, who was granted rights on the
+// whole account those, and all others can be given each right alone.
 func (c *session) listRights(r *wire.Reader) error {
 	r.SP()
 	name := r.Mailbox()
@@ -161,7 +165,7 @@ func (c *session) listRights(r *wire.Reader) error {
 	if err := r.End(); err != nil {
 		return err
 	}
-	a, _, err := c.mailbox(name, storage.Administer)
+	a, m, err := c.mailbox(name, storage.Administer)
 	if err != nil {
 		return err
 	}
@@ -169,16 +173,20 @@ func (c *session) listRights(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	always := mail.AllLetters
+	if to != a.Owner() {
+		if always, err = a.Granted(c.Context(), m.ID, to); err != nil {
+			return err
+		}
+	}
 	b := append(make([]byte, 0, 1024), "* LISTRIGHTS "...)
 	b = wire.AppendMailbox(b, c.canonical(name), c.utf8Names())
 	b = wire.AppendAString(append(b, ' '), who, c.utf8Names())
-	all := mail.FormatRights(mail.AllLetters, true)
-	if to == a.Owner() {
-		b = append(append(b, ' '), all...)
-	} else {
-		b = append(b, ` ""`...)
-		for i := range len(all) {
-			b = append(b, ' ', all[i])
+	required := mail.FormatRights(always, true)
+	b = wire.AppendAString(append(b, ' '), required, false)
+	for _, letter := range []byte(mail.FormatRights(mail.AllLetters, true)) {
+		if strings.IndexByte(required, letter) < 0 { // each once (§3.7)
+			b = append(b, ' ', letter)
 		}
 	}
 	c.Write(append(b, '\r', '\n'))
