@@ -14,6 +14,10 @@ py=/usr/bin/python3 # where Debian's packages go
 [ -x $py ] || py=python3
 missing=()
 $py -c 'import caldav' 2>/dev/null || missing+=(python3-caldav)
+$py -c 'import gi; gi.require_version("Camel", "1.2"); gi.require_version("EBookContacts", "1.2"); gi.require_version("ECal", "2.0")' 2>/dev/null ||
+  missing+=(evolution-data-server python3-gi gir1.2-edataserver-1.2 gir1.2-ecal-2.0 gir1.2-ebook-1.2 gir1.2-ebookcontacts-1.2 gir1.2-camel-1.2)
+command -v dbus-run-session >/dev/null || missing+=(dbus-daemon)
+command -v gnome-keyring-daemon >/dev/null || missing+=(gnome-keyring)
 for n in "${need[@]}"; do command -v "${n#*:}" >/dev/null || missing+=("${n%:*}"); done
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing ${missing[*]}"
