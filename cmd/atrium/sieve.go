@@ -291,11 +291,19 @@ func describe(a sieve.Action) string {
 	case sieve.Reject:
 		return fmt.Sprintf("refuse: %q", a.Reason)
 	case sieve.Vacation:
-		return fmt.Sprintf("answer, once in %v: %q", a.Pause, a.Reason)
+		return fmt.Sprintf("answer, once in %v: %q", a.Pause, a.Reason) + describeCopy(a.Copy)
 	case sieve.Notify:
-		return "notify " + a.Method
+		return "notify " + a.Method + describeCopy(a.Copy)
 	}
 	return fmt.Sprintf("%T", a)
+}
+
+// describeCopy says where a copy of what is written goes.
+func describeCopy(a *sieve.Into) string {
+	if a == nil {
+		return ""
+	}
+	return "; a copy " + describe(*a)
 }
 
 func sieveVacation(i *invocation) error {

@@ -109,7 +109,7 @@ func (r *happening) message(ctx context.Context, snap *mail.Snapshot, m mail.Mes
 		env.Flags = append(env.Flags, string(flag))
 	}
 	d := &delivering{Filter: r.Filter, m: body, id: fmt.Sprintf("%s;UID=%d", snap.Name, m.UID), to: account.Recipient{Account: r.owner, Address: r.owner.Name},
-		msg: sieve.NewMessage(body, body.Size()), env: env, plan: &delivery.Plan{}}
+		name: r.name, msg: sieve.NewMessage(body, body.Size()), env: env, plan: &delivery.Plan{}}
 	env.Message = d.msg
 	failed := r.failed
 	if failed == nil {
@@ -181,16 +181,6 @@ func (r *happening) carryOut(ctx context.Context, d *delivering, snap *mail.Snap
 
 func one(uid imap.UID) imap.UIDSet { return imap.UIDSet{{Start: uid, Stop: uid}} }
 
-// flags are those of an action that mailboxes can have.
-func (r *happening) flags(a *sieve.Into) (out []imap.Flag) {
-	for _, f := range a.Flags {
-		if r.mail.CheckFlag(imap.Flag(f)) == nil {
-			out = append(out, imap.Flag(f))
-		}
-	}
-	return out
-}
-
 // keep leaves the message where it is, with the flags that the script wants and as it edited it.
 func (r *happening) keep(ctx context.Context, d *delivering, snap *mail.Snapshot, m mail.Message, a *sieve.Into) error {
 	flags := r.flags(a)
@@ -217,7 +207,7 @@ func (r *happening) keep(ctx context.Context, d *delivering, snap *mail.Snapshot
 
 // into puts the message into another mailbox.
 func (r *happening) into(ctx context.Context, d *delivering, m mail.Message, a *sieve.Into) error {
-	to, err := r.target(ctx, a)
+	to, err := target(ctx, r.box, a)
 	if err != nil {
 		return err
 	}
@@ -239,12 +229,15 @@ func (r *happening) into(ctx context.Context, d *delivering, m mail.Message, a *
 	return err
 }
 
-// target finds the mailbox of a fileinto.
-func (r *happening) target(ctx context.Context, a *sieve.Into) (mail.ID, error) {
+// noMailbox means that a script names a mailbox that is not there.
+const noMailbox storage.Kind = "there is no such mailbox"
+
+// target finds the mailbox that an action names, or makes it.
+func target(ctx context.Context, box *mail.Account, a *sieve.Into) (mail.ID, error) {
 	name := a.Mailbox
 	var uses []imap.MailboxAttr
 	if a.Use != "" {
-		used, err := r.box.Use(ctx, imap.MailboxAttr(a.Use))
+		used, err := box.Use(ctx, imap.MailboxAttr(a.Use))
 		if err != nil {
 			return 0, err
 		}
@@ -254,17 +247,20 @@ func (r *happening) target(ctx context.Context, a *sieve.Into) (mail.ID, error) 
 			uses = append(uses, imap.MailboxAttr(a.Use))
 		}
 	}
-	box, err := r.box.Mailbox(ctx, name)
+	if strings.EqualFold(name, mail.Inbox) {
+		name = mail.Inbox
+	}
+	found, err := box.Mailbox(ctx, name)
 	if errors.Is(err, storage.NotFound) && a.Create {
-		box, err = r.box.Create(ctx, name, uses...)
+		found, err = box.Create(ctx, name, uses...)
 	}
 	if err != nil {
 		if absent(err) {
-			err = fmt.Errorf("there is no mailbox %.100q", name)
+			err = fmt.Errorf("mailbox %.100q: %w", name, noMailbox)
 		}
 		return 0, err
 	}
-	return box.ID, nil
+	return found.ID, nil
 }
 
 // variant is the message with another header.

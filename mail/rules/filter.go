@@ -257,15 +257,20 @@ func (d *delivering) into(ctx context.Context, a sieve.Into, before []delivery.I
 	}
 	for _, in := range list {
 		in.Prepared = form
-		in.Flags = slices.Clone(in.Flags)
-		for _, f := range a.Flags {
-			if d.mail.CheckFlag(imap.Flag(f)) == nil {
-				in.Flags = append(in.Flags, imap.Flag(f))
-			}
-		}
+		in.Flags = append(slices.Clone(in.Flags), d.flags(&a)...)
 		d.plan.Into = append(d.plan.Into, in)
 	}
 	return nil
+}
+
+// flags are those of an action that mailboxes can have.
+func (f *Filter) flags(a *sieve.Into) (out []imap.Flag) {
+	for _, flag := range a.Flags {
+		if f.mail.CheckFlag(imap.Flag(flag)) == nil {
+			out = append(out, imap.Flag(flag))
+		}
+	}
+	return out
 }
 
 // own tells whether an address is the account's.
@@ -438,11 +443,37 @@ func (d *delivering) tell(name string, failure error) {
 		if !first {
 			return nil
 		}
-		text := fmt.Sprintf("Your mail filter \"%s\" could not do what it wants with a message from <%s>:\r\n\r\n  %s\r\n\r\n"+
-			"The message went where it would have gone without a filter. You are told of this\r\nonce a day.\r\n", name, d.env.From, failure)
-		l := &letter{from: "postmaster@" + d.domain(), to: []string{d.to.Account.Name}, subject: "Your mail filter failed", auto: "auto-generated", text: text}
-		return d.append(ctx, l.bytes(d.hostname))
+		return d.note(ctx, name, failure, "The message went where it would have gone without a filter.")
 	})
+}
+
+// tellNow tells of a failure in what follows a delivery, once a day for each.
+func (d *delivering) tellNow(ctx context.Context, failure error) error {
+	key := sieve.Digest("failure", d.name, failure.Error())
+	first := false
+	err := d.mail.Storage().Update(ctx, d.to.Account.ID, func(tx *storage.Tx) error {
+		seen, err := seenIn(&tx.View, key)
+		if first = !seen; seen || err != nil {
+			return err
+		}
+		return remember(tx, key, 24*time.Hour)
+	})
+	if err != nil || !first {
+		return err
+	}
+	return d.note(ctx, d.name, failure, "All else was done.")
+}
+
+// note puts a message into INBOX about a script that failed.
+func (d *delivering) note(ctx context.Context, name string, failure error, what string) error {
+	text := fmt.Sprintf("Your mail filter \"%s\" could not do what it wants with a message from <%s>:\r\n\r\n  %s\r\n\r\n"+
+		"%s You are told of this\r\nonce a day.\r\n", name, d.env.From, failure, what)
+	l := &letter{from: "postmaster@" + d.domain(), to: []string{d.to.Account.Name}, subject: "Your mail filter failed", auto: "auto-generated", text: text}
+	inbox, err := d.mail.Open(d.to.Account.ID, d.to.Account.ID).Mailbox(ctx, mail.Inbox)
+	if err != nil {
+		return err
+	}
+	return d.append(ctx, l.bytes(d.hostname), inbox.ID)
 }
 
 // domain is that of the account.
@@ -450,8 +481,8 @@ func (d *delivering) domain() string {
 	return d.to.Account.Name[strings.LastIndexByte(d.to.Account.Name, '@')+1:]
 }
 
-// append puts a message of the server's own into INBOX.
-func (d *delivering) append(ctx context.Context, content []byte) error {
+// append puts a message of the server's own into a mailbox.
+func (d *delivering) append(ctx context.Context, content []byte, to mail.ID, flags ...imap.Flag) error {
 	spool, err := d.mail.Storage().Blobs().Spool(ctx, int64(len(content)))
 	if err != nil {
 		return err
@@ -466,11 +497,6 @@ func (d *delivering) append(ctx context.Context, content []byte) error {
 		return err
 	}
 	defer p.Release()
-	box := d.mail.Open(d.to.Account.ID, d.to.Account.ID).Quiet()
-	inbox, err := box.Mailbox(ctx, mail.Inbox)
-	if err != nil {
-		return err
-	}
-	_, err = box.Append(ctx, inbox.ID, mail.NewMessage{Prepared: p})
+	_, err = d.mail.Open(d.to.Account.ID, d.to.Account.ID).Quiet().Append(ctx, to, mail.NewMessage{Prepared: p, Flags: flags})
 	return err
 }

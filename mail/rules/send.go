@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"atrium/mail"
 	"atrium/mail/delivery"
 	"atrium/mail/message"
 	"atrium/mail/queue"
@@ -187,8 +189,35 @@ func (d *delivering) vacation(a sieve.Vacation) {
 		if !answer {
 			return nil
 		}
-		return d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(d.answer(a)), queue.Message{UTF8: notASCII(d.env.From), Written: true})
+		content := d.answer(a)
+		if err := d.queueMail(ctx, "", []string{d.env.From}, bytes.NewReader(content), queue.Message{UTF8: notASCII(d.env.From), Written: true}); err != nil {
+			return err
+		}
+		return d.copy(ctx, content, a.Copy)
 	})
+}
+
+// copy puts what was written and is sent into the mailbox that the script names (RFC 8580 §3). Where that is not there
+// it goes to INBOX, as with fileinto, and the account is told.
+func (d *delivering) copy(ctx context.Context, content []byte, a *sieve.Into) error {
+	if a == nil {
+		return nil
+	}
+	box := d.mail.Open(d.to.Account.ID, d.to.Account.ID).Quiet()
+	to, err := target(ctx, box, a)
+	flags := d.flags(a)
+	if errors.Is(err, noMailbox) {
+		failure := fmt.Errorf("%w; the copy of what it wrote is in INBOX", err)
+		flags = append(flags, failedFlag)
+		if err := d.tellNow(ctx, failure); err != nil {
+			return err
+		}
+		to, err = target(ctx, box, &sieve.Into{Mailbox: mail.Inbox})
+	}
+	if err != nil {
+		return fmt.Errorf("copy to %q: %w", a.Mailbox, err)
+	}
+	return d.append(ctx, content, to, flags...)
 }
 
 // answer writes the answer (RFC 5230 §5).
@@ -378,6 +407,10 @@ func (d *delivering) notify(a sieve.Notify) {
 	}
 	all := append(append(append([]string(nil), to.To...), to.Cc...), to.Bcc...)
 	d.plan.After = append(d.plan.After, func(ctx context.Context) error {
-		return d.queueMail(ctx, "", all, bytes.NewReader(l.bytes(d.hostname)), queue.Message{Written: true})
+		content := l.bytes(d.hostname)
+		if err := d.queueMail(ctx, "", all, bytes.NewReader(content), queue.Message{Written: true}); err != nil {
+			return err
+		}
+		return d.copy(ctx, content, a.Copy)
 	})
 }

@@ -83,31 +83,16 @@ func compileKeep(c *compiler, a *call) op {
 }
 
 func compileFileinto(c *compiler, a *call) op {
-	name, flags := c.text(a.pos[0]), c.flagsTag(a)
-	use, id := c.text(a.tags["specialuse"]), c.text(a.tags["mailboxid"])
-	if name.constant() && name.fixed == "" {
-		c.errf(name.pos, "the mailbox has no name")
-	}
+	target, flags := c.target(a, a.pos[0]), c.flagsTag(a)
 	return func(r *run) error {
 		if err := r.other(); err != nil {
 			return err
 		}
-		into := Into{Mailbox: name.eval(r), Create: a.tag("create"), Flags: flags(r), Header: r.msg.Edited()}
-		if into.Mailbox == "" {
-			return fmt.Errorf("the mailbox has no name: %w", Wrong)
+		into, err := target(r)
+		if err != nil {
+			return err
 		}
-		if use != nil {
-			into.Use = use.eval(r)
-		}
-		if id != nil { // RFC 9042 §4: without such a mailbox it is the one by the name
-			name, err := r.host().ByID(r.ctx, id.eval(r))
-			if err != nil {
-				return err
-			}
-			if name != "" {
-				into.Mailbox, into.Create = name, false
-			}
-		}
+		into.Flags, into.Header = flags(r), r.msg.Edited()
 		r.keep = r.keep && a.tag("copy")
 		return r.act(into)
 	}

@@ -11,7 +11,7 @@ var imap4flags = extension{name: "imap4flags", rfc: "5232",
 		{name: "setflag", shape: flagShape, compile: compileFlag}, {name: "addflag", shape: flagShape, compile: compileFlag},
 		{name: "removeflag", shape: flagShape, compile: compileFlag}},
 	tests: []test{{name: "hasflag", shape: shape{tags: matchTags, args: "ll", last: 1}, compile: compileHasFlag}},
-	tags:  map[string][]tagDef{"keep": {{name: "flags", value: "l"}}, "fileinto": {{name: "flags", value: "l"}}},
+	tags:  copies(map[string][]tagDef{"keep": {{name: "flags", value: "l"}}, "fileinto": {{name: "flags", value: "l"}}}),
 }
 
 var flagShape = shape{args: "ll", last: 1}

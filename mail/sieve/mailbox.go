@@ -11,10 +11,10 @@ import (
 var (
 	mailbox = extension{name: "mailbox", rfc: "5490",
 		tests: []test{{name: "mailboxexists", shape: shape{args: "l"}, compile: compileMailboxExists}},
-		tags:  map[string][]tagDef{"fileinto": {{name: "create"}}}}
+		tags:  copies(map[string][]tagDef{"fileinto": {{name: "create"}}})}
 	mailboxID = extension{name: "mailboxid", rfc: "9042",
 		tests: []test{{name: "mailboxidexists", shape: shape{args: "l"}, compile: compileIDExists}},
-		tags:  map[string][]tagDef{"fileinto": {{name: "mailboxid", value: "s", group: "place"}}}}
+		tags:  copies(map[string][]tagDef{"fileinto": {{name: "mailboxid", value: "s", group: "place"}}})}
 	mboxmetadata = extension{name: "mboxmetadata", rfc: "5490", tests: []test{
 		{name: "metadata", shape: shape{tags: matchTags, args: "ssl"}, compile: compileMetadata},
 		{name: "metadataexists", shape: shape{args: "sl"}, compile: compileMetadataExists}}}
@@ -23,7 +23,7 @@ var (
 		{name: "servermetadataexists", shape: shape{args: "l"}, compile: compileMetadataExists}}}
 	specialUse = extension{name: "special-use", rfc: "8579",
 		tests: []test{{name: "specialuse_exists", shape: shape{args: "ll", last: 1}, compile: compileUseExists}},
-		tags:  map[string][]tagDef{"fileinto": {{name: "specialuse", value: "s", group: "place"}}}}
+		tags:  copies(map[string][]tagDef{"fileinto": {{name: "specialuse", value: "s", group: "place"}}})}
 
 	// What a message was found to be before the script ran (RFC 5235).
 	spamtest = extension{name: "spamtest", rfc: "5235", tests: []test{

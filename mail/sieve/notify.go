@@ -59,7 +59,8 @@ func compileNotify(c *compiler, a *call) op {
 			c.errf(method.pos, "%s", why)
 		}
 	}
-	return func(r *run) error {
+	copied := c.copyTags(a)
+	return func(r *run) (err error) {
 		n := Notify{Method: method.eval(r), Importance: importance.eval(r), Options: evalAll(r, options)}
 		if why := c.methodProblem(n.Method); why != "" {
 			return fmt.Errorf("%s: %w", why, Wrong)
@@ -72,6 +73,9 @@ func compileNotify(c *compiler, a *call) op {
 		}
 		if msg != nil {
 			n.Message = msg.eval(r)
+		}
+		if n.Copy, err = copied(r); err != nil {
+			return err
 		}
 		return r.act(n)
 	}

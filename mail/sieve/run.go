@@ -121,6 +121,7 @@ type Vacation struct {
 	MIME      bool
 	Handle    string        // of the answers that count as one
 	Pause     time.Duration // until the same sender is answered again
+	Copy      *Into         // where a copy goes when it is sent (RFC 8580), nil: none
 }
 
 // Notify tells someone (RFC 5435).
@@ -130,6 +131,7 @@ type Notify struct {
 	Importance string // 1 high, 2 normal, 3 low
 	Options    []string
 	Message    string
+	Copy       *Into // where a copy goes when it is sent (RFC 8580), nil: none
 }
 
 // Remember is a key that Host.Seen is to know from now on for a time (RFC 7352).

@@ -39,7 +39,8 @@ func compileVacation(c *compiler, a *call) op {
 	if x := a.tags["seconds"]; x != nil {
 		pause = time.Duration(min(x.n, int64(maxPause/time.Second))) * time.Second
 	}
-	return func(r *run) error {
+	copied := c.copyTags(a)
+	return func(r *run) (err error) {
 		switch {
 		case r.done.vacation:
 			return fmt.Errorf("a second vacation: %w", Conflict) // RFC 5230 §4.7
@@ -60,6 +61,9 @@ func compileVacation(c *compiler, a *call) op {
 			v.Handle = Digest("handle", handle.eval(r))
 		} else {
 			v.Handle = Digest("vacation", v.Reason, v.Subject, v.From, fmt.Sprint(v.MIME))
+		}
+		if v.Copy, err = copied(r); err != nil {
+			return err
 		}
 		return r.act(v)
 	}
