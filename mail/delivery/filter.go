@@ -64,14 +64,30 @@ func (d *Deliverer) plan(ctx context.Context, m *Message, to account.Recipient) 
 
 // Given is the address that a recipient was named by in the transaction, with the detail.
 func (m *Message) Given(to account.Recipient) string {
+	if r := m.route(to); r != nil {
+		return r.Address
+	}
+	return to.Address
+}
+
+// Asked is what RCPT said about reports on a recipient.
+func (m *Message) Asked(to account.Recipient) RouteDSN {
+	if r := m.route(to); r != nil {
+		return r.DSN
+	}
+	return RouteDSN{}
+}
+
+// route is the first that leads to a recipient.
+func (m *Message) route(to account.Recipient) *Route {
 	for _, r := range m.env.Routes {
 		for _, t := range r.targets {
 			if t.Account.ID == to.Account.ID && t.Detail == to.Detail {
-				return r.Address
+				return r
 			}
 		}
 	}
-	return to.Address
+	return nil
 }
 
 // Alone tells whether a refusal by one recipient can be the answer to the whole transaction.

@@ -117,6 +117,7 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	}
 	d.env = &sieve.Env{Message: d.msg, From: e.From, To: m.Given(to), Host: &host{f, to.Account.ID}, Lists: f.listsOf(to.Account.ID), Spam: spam(&e.Verdict, m.Opinion(to)), Separate: f.separate,
 		Items: map[string]string{"name": "Atrium", "host": f.hostname, "location": "MDA", "phase": "during", "version": "1"}}
+	d.env.Asked = asked(e, m.Asked(to))
 	if _, domain, ok := strings.Cut(f.hostname, "."); ok {
 		d.env.Items["domain"] = domain
 	}
@@ -138,6 +139,20 @@ func (f *Filter) Filter(ctx context.Context, m *delivery.Message, to account.Rec
 	}
 	d.name = k.name
 	return d.carryOut(ctx, &res)
+}
+
+// asked is what the envelope says about reports, in Sieve's words (RFC 6009 §4).
+func asked(e *delivery.Envelope, dsn delivery.RouteDSN) sieve.Asked {
+	out := sieve.Asked{Original: dsn.Original, Return: e.DSN.Return, ID: e.DSN.EnvelopeID}
+	for _, w := range []struct {
+		notify delivery.Notify
+		word   string
+	}{{delivery.NotifyNever, "NEVER"}, {delivery.NotifySuccess, "SUCCESS"}, {delivery.NotifyFailure, "FAILURE"}, {delivery.NotifyDelay, "DELAY"}} {
+		if dsn.Notify.Has(w.notify) {
+			out.Notify = append(out.Notify, w.word)
+		}
+	}
+	return out
 }
 
 // failedFlag marks a message that went where it would without a filter, as that failed.

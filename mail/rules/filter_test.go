@@ -477,6 +477,40 @@ func TestRedirectDSN(t *testing.T) {
 	}
 }
 
+// TestEnvelopeDSN checks RFC 6009 §4: scripts see which reports were asked for.
+func TestEnvelopeDSN(t *testing.T) {
+	full := delivery.RouteDSN{Notify: delivery.NotifySuccess | delivery.NotifyDelay, Original: "rfc822;Old@example.com"}
+	for _, tc := range []struct {
+		dsn  delivery.RouteDSN
+		test string
+		want bool
+	}{
+		{full, `envelope "notify" "SUCCESS"`, true}, {full, `envelope "Notify" "delay"`, true}, {full, `envelope "notify" "FAILURE"`, false},
+		{full, `envelope :count "eq" :comparator "i;ascii-numeric" "notify" "2"`, true},
+		{full, `envelope :matches "orcpt" "rfc822;*@example.com"`, true}, {full, `envelope :domain "orcpt" "example.com"`, false},
+		{full, `allof (envelope "ret" "HDRS", envelope :is :comparator "i;octet" "envid" "a b+c")`, true},
+		{full, `envelope ["from", "ret"] "hdrs"`, true}, {full, `envelope :contains ["envid", "to"] "ann@"`, true},
+		{delivery.RouteDSN{Notify: delivery.NotifyNever}, `envelope "notify" "NEVER"`, true},
+		{delivery.RouteDSN{}, `envelope :count "gt" :comparator "i;ascii-numeric" ["notify", "orcpt"] "0"`, false},
+	} {
+		r := newRig(t, DefaultConfig())
+		r.use(`require ["envelope", "envelope-dsn", "relational", "comparator-i;ascii-numeric"]; if not ` + tc.test + ` { discard; }`)
+		route, err := r.Route(context.Background(), "ann@example.org", 0)
+		r.must(err)
+		route.DSN = tc.dsn
+		m, err := r.Open(context.Background(), &delivery.Envelope{From: "carl@example.net", ID: "TEST", Helo: "c.example", Protocol: "LMTP", Time: time.Now(),
+			Routes: []*delivery.Route{route}, DSN: delivery.EnvelopeDSN{Return: "HDRS", EnvelopeID: "a b+c"}})
+		r.must(err)
+		_, err = io.WriteString(m, strings.ReplaceAll(hello, "\n", "\r\n"))
+		r.must(err)
+		r.must(m.Deliver(context.Background())[0].Err)
+		m.Close()
+		if got := r.boxes() == "INBOX 1"; got != tc.want {
+			t.Errorf("%s: %v", tc.test, got)
+		}
+	}
+}
+
 // TestKeepElsewhere checks that a keep is no duplicate of INBOX where it goes to another mailbox, by the address' detail.
 func TestKeepElsewhere(t *testing.T) {
 	for to, want := range map[string]string{"ann": "INBOX 1", "ann+Archive": "INBOX 1, Archive 1"} {

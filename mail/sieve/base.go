@@ -331,15 +331,22 @@ func (p addressPart) split(r *run, local, domain string) (string, bool) {
 // compileEnvelope is RFC 5228 §5.4. The null sender is the empty string whatever part is asked for.
 func compileEnvelope(c *compiler, a *call) cond {
 	parts, m, what := c.texts(a.pos[0]), c.matcher(a, a.pos[1]), c.partTag(a)
+	dsn := c.on[envelopeDSN.name]
 	for _, p := range parts {
-		if p.constant() && !slices.Contains([]string{"from", "to", "auth"}, lower(p.fixed)) {
+		switch name := lower(p.fixed); {
+		case !p.constant() || slices.Contains([]string{"from", "to", "auth"}, name):
+		case dsnParts[name] == nil:
 			c.errf(p.pos, "unknown part of the envelope %q: from, to and auth are", clip(p.fixed))
+		case !dsn:
+			c.errf(p.pos, "the part %q of the envelope needs require \"envelope-dsn\"", name)
+		case what != "all":
+			c.warnf(p.pos, "%q is no address: it has no \":%s\"", name, what)
 		}
 	}
 	return func(r *run) (bool, error) {
 		var values []string
 		for _, p := range parts {
-			switch lower(p.eval(r)) {
+			switch name := lower(p.eval(r)); name {
 			case "from":
 				values = what.envelope(r, values, r.env.From)
 			case "to":
@@ -347,6 +354,10 @@ func compileEnvelope(c *compiler, a *call) cond {
 			case "auth":
 				if r.env.Auth != "" {
 					values = what.envelope(r, values, r.env.Auth)
+				}
+			default:
+				if get := dsnParts[name]; get != nil && dsn && what == "all" {
+					values = append(values, get(&r.env.Asked)...)
 				}
 			}
 		}

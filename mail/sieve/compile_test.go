@@ -40,6 +40,8 @@ func TestProblems(t *testing.T) {
 		{`require "redirect-dsn"; redirect :notify "NEVER,DELAY" "a@b.example";`, `line 1:42: "NEVER,DELAY": NEVER stands alone`},
 		{`require "redirect-dsn"; redirect :notify "often" :ret "x" "a@b.example";`, "line 1:42: \"often\" is neither NEVER nor a list of SUCCESS, FAILURE and DELAY\nline 1:55: \"x\" is neither FULL nor HDRS"},
 		{`redirect :notify "NEVER" "a@b.example";`, `line 1:10: the tag ":notify" needs require "redirect-dsn"`},
+		{`require "envelope"; if envelope "notify" "NEVER" {}`, `line 1:33: the part "notify" of the envelope needs require "envelope-dsn"`},
+		{`require ["envelope", "envelope-dsn"]; if envelope "bytimeabsolute" "x" {}`, `line 1:51: unknown part of the envelope "bytimeabsolute": from, to and auth are`},
 		{`require "vacation"; vacation :fcc "A" "x";`, `line 1:30: the tag ":fcc" needs require "fcc"`},
 		{`require ["vacation", "fcc"]; vacation :fcc "A" :create "x";`, `line 1:48: the tag ":create" needs require "mailbox"`},
 		{`require ["vacation", "mailbox", "imap4flags"]; vacation :create "x"; vacation :flags "a" "y";`, "line 1:57: \":create\" needs \":fcc\"\nline 1:86: \":flags\" needs \":fcc\""},

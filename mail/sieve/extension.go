@@ -64,7 +64,7 @@ func extensions() []*extension {
 		&base, &fileinto, &reject, &ereject, &envelope, &encodedCharacter, &asciiNumeric, &unicodeCasemap, &comparators, &asciiCasemap,
 		&body, &copying, &variables, &imap4flags, &vacation, &vacationSeconds, &relational, &subaddress, &regex,
 		&date, &index, &editheader, &mailbox, &mailboxID, &mboxmetadata, &servermetadata, &specialUse, &duplicate, &environment,
-		&include, &enotify, &ihave, &spamtest, &spamtestplus, &virustest, &foreverypart, &mimeTest, &extracttext, &imapsieve, &extlists, &redirectDSN, &fcc,
+		&include, &enotify, &ihave, &spamtest, &spamtestplus, &virustest, &foreverypart, &mimeTest, &extracttext, &imapsieve, &extlists, &envelopeDSN, &redirectDSN, &fcc,
 	}
 }
 

@@ -53,6 +53,7 @@ type Env struct {
 	From     string            // envelope, "" is the null sender
 	To       string            // envelope
 	Auth     string            // who authenticated to send it, or ""
+	Asked    Asked             // the reports that the sender wants
 	Host     Host              // nil: nothing lies outside of the message
 	Now      time.Time         // zero: time.Now
 	Items    map[string]string // of environment (RFC 5183 §4.1)
