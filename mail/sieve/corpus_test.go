@@ -134,6 +134,8 @@ var corpus = []corpusCase{
 	yes("valid notify", `valid_notify_method "mailto:a@b.example"`, "enotify"), no("invalid notify", `valid_notify_method ["mailto:a@b.example","xmpp:a"]`, "enotify"), yes("online", `notify_method_capability "mailto:a@b.example" "Online" "maybe"`, "enotify"),
 	yes("ihave", `ihave "fileinto"`, "ihave"), {name: "ihave missing", message: "plain", script: `require "ihave"; if ihave "nonsense" { nonsense :foo "x"; } else { discard; }`, want: ""},
 	{name: "ihave enables", message: "plain", script: `require "ihave"; if ihave "fileinto" { fileinto "A"; }`, want: "into A"},
+	{name: "ihave variables", message: "plain", script: `require ["ihave","fileinto"]; if ihave ["fileinto","variables"] { set "a" "A"; fileinto "${a}"; } else { fileinto "${a}"; }`, want: "into ${a}"},
+	no("ihave encoded-character", `ihave "encoded-character"`, "ihave"),
 	{name: "error", message: "plain", script: `require ["ihave","fileinto"]; fileinto "A"; error "bad";`, want: "keep"},
 	yes("environment", `environment :contains "name" ""`, "environment"), no("environment unknown", `environment :contains "nonsense" ""`, "environment"),
 	yes("mailboxexists", `mailboxexists "INBOX"`, "mailbox"), no("mailbox missing", `mailboxexists ["INBOX","Nowhere"]`, "mailbox"),

@@ -1,6 +1,9 @@
 package sieve
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ihave asks what the server has (RFC 5463).
 var ihave = extension{name: "ihave", rfc: "5463",
@@ -11,13 +14,17 @@ var ihave = extension{name: "ihave", rfc: "5463",
 	tests: []test{{name: "ihave", shape: shape{args: "l"}, compile: compileIhave}},
 }
 
+// grammatical are the extensions that change what a script's text means. A test that names one fails, and
+// puts nothing into force (RFC 5463 §4).
+var grammatical = []string{"variables", "encoded-character"}
+
 // compileIhave knows the answer already; what is there is in force from here on.
 func compileIhave(c *compiler, a *call) cond {
 	have := true
 	var names []string
 	for _, s := range a.pos[0].strings() {
 		names = append(names, s.s)
-		have = have && s.s != "" && c.lang.known[s.s] != nil
+		have = have && s.s != "" && c.lang.known[s.s] != nil && !slices.Contains(grammatical, s.s)
 	}
 	if have {
 		for _, n := range names {
