@@ -132,7 +132,7 @@ func (a *Account) Append(ctx context.Context, id ID, msgs ...NewMessage) (*Appen
 			}
 			out.UIDs = addUID(out.UIDs, uid)
 		}
-		uses, watched = in.set.uses, a.watched(in.set.options)
+		uses, watched = in.set.uses, a.watched(&tx.View, in.set.options&hasScript != 0)
 		if out.Modseq, err = tx.Next(); err != nil {
 			return err
 		}
@@ -300,7 +300,7 @@ func (a *Account) replace(ctx context.Context, id ID, uid imap.UID, dst ID, msg 
 		if err != nil {
 			return err
 		}
-		in.apart, watched = in.set.options&privateSeen != 0, a.watched(in.set.options)
+		in.apart, watched = in.set.options&privateSeen != 0, a.watched(&tx.View, in.set.options&hasScript != 0)
 		to, err := in.add(tx, &msg, 0, 0)
 		if err != nil {
 			return err

@@ -14,10 +14,11 @@ import (
 )
 
 // ScriptEntry is the metadata entry of a mailbox that names the script to be run when messages come
-// into it, or change, by its users' doing (RFC 6785 §2.3.1).
+// into it, or change, by its users' doing (RFC 6785 §2.3.1). The account's own, which its owner sets on "", holds for
+// the mailboxes that have none; an empty one of a mailbox means that nothing is run there.
 const ScriptEntry = "/shared/imapsieve/script"
 
-// hasScript is the option of a mailbox with that entry.
+// hasScript is the option of a mailbox with that entry, not empty.
 const hasScript = 1 << 1
 
 // Causes of an Event (RFC 6785 §2.2).
@@ -27,7 +28,7 @@ const (
 	CauseFlag   = "FLAG"
 )
 
-// Event is something that a user did to messages of a mailbox with a ScriptEntry.
+// Event is something that a user did to messages of a mailbox for which there is a ScriptEntry.
 type Event struct {
 	Actor, Owner storage.AccountID
 	Mailbox      ID
@@ -50,9 +51,16 @@ func (a *Account) Quiet() *Account {
 	return &Account{store: a.store, actor: a.actor, owner: a.owner, quiet: true}
 }
 
-// watched tells whether changes of a mailbox with those options are events.
-func (a *Account) watched(options uint64) bool {
-	return options&hasScript != 0 && a.store.event != nil && !a.quiet
+// watched tells whether changes of a mailbox are events; scripted is whether it has the option.
+func (a *Account) watched(v *storage.View, scripted bool) bool {
+	if a.store.event == nil || a.quiet {
+		return false
+	}
+	if !scripted {
+		_, err := v.Prop(storage.PropKey{Name: ScriptEntry})
+		return err == nil
+	}
+	return true
 }
 
 func (a *Account) tell(ctx context.Context, id ID, cause string, list ...EventMessages) {
@@ -71,7 +79,7 @@ func (a *Account) copied(ctx context.Context, id ID, uids imap.UIDSet) {
 			return err
 		}
 		set, err := settingsOf(c)
-		watched = err == nil && a.watched(set.options)
+		watched = err == nil && a.watched(v, set.options&hasScript != 0)
 		return err
 	})
 	if err == nil && watched {
@@ -107,11 +115,11 @@ func (a *Account) view1(ctx context.Context, id ID) (m Mailbox, err error) {
 // setScriptEntry notes in a mailbox's settings whether it has a script, so that nothing has to be
 // looked up where it has none.
 func setScriptEntry(tx *storage.Tx, id ID, value []byte) error {
-	if id == 0 {
-		return nil
-	}
 	if len(value) > 512 || !utf8.Valid(value) || strings.ContainsFunc(string(value), func(r rune) bool { return r < ' ' }) {
 		return fmt.Errorf("entry %q is no name of a script: %w", ScriptEntry, storage.Invalid)
+	}
+	if id == 0 {
+		return nil
 	}
 	c, err := tx.Collection(id)
 	if err != nil {
@@ -128,10 +136,13 @@ func setScriptEntry(tx *storage.Tx, id ID, value []byte) error {
 	return tx.SetData(id, set.encode())
 }
 
-// Script is the name of the script of a mailbox; "" when it has none.
+// Script is the name of the script for a mailbox: its own, or else the account's; "" when there is none.
 func (a *Account) Script(ctx context.Context, id ID) (name string, err error) {
 	err = a.view(ctx, func(v *storage.View) error {
 		b, err := v.Prop(storage.PropKey{Collection: id, Name: ScriptEntry})
+		if errors.Is(err, storage.NotFound) {
+			b, err = v.Prop(storage.PropKey{Name: ScriptEntry})
+		}
 		if errors.Is(err, storage.NotFound) {
 			return nil
 		}

@@ -99,7 +99,7 @@ func (a *Account) Metadata(ctx context.Context, id ID) (list []Metadata, err err
 
 // SetMetadata changes entries of a mailbox, or with 0 of the account: all or none. Names are as
 // EntryName gives them. Shared entries need Write as well; those of an account
-// are Forbidden, for they would be the server's. TooManyEntries, LargeEntry and
+// are Forbidden, for they would be the server's, but for ScriptEntry where events are heard. TooManyEntries, LargeEntry and
 // BadUse tell what is wrong.
 func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) error {
 	fold := false
@@ -115,7 +115,7 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 			switch {
 			case len(m.Value) > MaxMetadata:
 				return fmt.Errorf("entry %q: %w", m.Name, LargeEntry)
-			case shared && (c == nil || !rights.Has(storage.Write)):
+			case shared && (c == nil || !rights.Has(storage.Write)) && !(id == 0 && m.Name == ScriptEntry && a.store.event != nil):
 				return fmt.Errorf("entry %q: %w", m.Name, storage.Forbidden)
 			case m.Name == useEntry:
 				if err := a.setUseEntry(tx, id, m.Value); err != nil {

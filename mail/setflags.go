@@ -97,7 +97,7 @@ func (a *Account) SetFlags(ctx context.Context, id ID, uids imap.UIDSet, change 
 	err := a.view(ctx, func(v *storage.View) error {
 		m, err := a.mailbox(v, id, storage.Read)
 		if err == nil {
-			change.watched = m.scripted && a.store.event != nil && !a.quiet
+			change.watched = a.watched(v, m.scripted)
 			_, err = change.may(m.Rights)
 		}
 		return err

@@ -66,6 +66,34 @@ if allof (environment "imap.cause" "FLAG", environment :contains "imap.changedfl
 			if got := ask("STATUS Archive (MESSAGES)", nil); !strings.Contains(got, want) {
 				t.Errorf("%s, want %s", got, want)
 			}
+			if !on {
+				return
+			}
+			// The account's own script holds for the other mailboxes; one that fails fails no command.
+			ask(`SETMETADATA "" (/shared/imapsieve/script "events")`, nil)
+			if got := ask(`GETMETADATA "" /shared/imapsieve/script`, nil); !strings.Contains(got, `(/shared/imapsieve/script "events")`) {
+				t.Error(got)
+			}
+			ask("APPEND Drafts ", []byte("Subject: two\r\n\r\ntext\r\n"))
+			ask(`SETMETADATA Junk (/shared/imapsieve/script "")`, nil)
+			ask("APPEND Junk ", []byte("Subject: three\r\n\r\ntext\r\n"))
+			for box, want := range map[string]bool{"Drafts": true, "Junk": false} {
+				ask("EXAMINE "+box, nil)
+				if got := ask("FETCH 1 FLAGS", nil); strings.Contains(got, "appended") != want {
+					t.Error(box, got)
+				}
+			}
+			if _, err := ms.sieve("PUTSCRIPT \"broken\" \"require \\\"ihave\\\"; error \\\"no\\\";\""); err != nil {
+				t.Fatal(err)
+			}
+			ask(`SETMETADATA Trash (/shared/imapsieve/script "broken")`, nil)
+			ask("APPEND Trash ", []byte("Subject: four\r\n\r\ntext\r\n"))
+			if got := ask("STATUS Trash (MESSAGES)", nil); !strings.Contains(got, "(MESSAGES 1)") {
+				t.Error(got)
+			}
+			if got := ask("STATUS INBOX (MESSAGES)", nil); !strings.Contains(got, "(MESSAGES 2)") { // the account is told
+				t.Error(got)
+			}
 		})
 	}
 }

@@ -164,6 +164,28 @@ func TestEventScripts(t *testing.T) {
 	if got, want := r.state(), "Play[] Play[] Play[x] Play[x]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	// The account's own holds where the mailbox has none; an empty one is one.
+	account := func(value []byte) error {
+		return a.SetMetadata(ctx, 0, []mail.Metadata{{Name: mail.ScriptEntry, Value: value}})
+	}
+	r.must(account([]byte("later")))
+	uid := r.put(a, "Play", hello)
+	_, err = a.Copy(ctx, work.ID, one(uid), a, work.ID)
+	r.must(err)
+	r.must(set([]byte{}))
+	r.put(a, "Play", hello)
+	r.must(set(nil))
+	r.must(account(nil))
+	r.put(a, "Play", hello)
+	if got, want := r.state(), "Play[] Play[] Play[] Play[] Play[x] Play[x] Play[x] Play[x]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if err := account([]byte("a\nb")); !errors.Is(err, storage.Invalid) {
+		t.Error(err)
+	}
+	if err := r.mail.Open(r.ids["bob"], id).SetMetadata(ctx, 0, []mail.Metadata{{Name: mail.ScriptEntry, Value: []byte("x")}}); !errors.Is(err, storage.Forbidden) {
+		t.Error(err)
+	}
 	if err := set([]byte("a\nb")); !errors.Is(err, storage.Invalid) {
 		t.Error(err)
 	}
