@@ -1,7 +1,6 @@
 package dav
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,7 +10,7 @@ import (
 )
 
 // acrossAll answers COPY of a collection into the home of another account, with Depth: 0 without its members (RFC
-// 4918 §9.8.3). They follow in transactions of their own; when one fails all that was made is removed. What the
+// 4918 §9.8.3). They follow in transactions of their own, and show in one; when one fails all that was made is removed. What the
 // actor keeps of the collection as its own, a colour say, is that of the copy.
 func (m *transfer) acrossAll(w http.ResponseWriter, from *Resource) error {
 	rq := m.rq
@@ -23,21 +22,27 @@ func (m *transfer) acrossAll(w http.ResponseWriter, from *Resource) error {
 		return rq.wrap(err)
 	}
 	var made *Resource
-	var replaced bool
 	err = rq.quietly(m.to.Owner.ID, func(tx *storage.Tx) (err error) {
-		made, replaced, err = m.found(tx, from, props)
+		made, err = m.found(tx, from, props)
 		return err
 	})
 	if err != nil {
 		return rq.wrap(err)
 	}
+	m.hidden = []*hiddenCopy{{to: made.Collection.ID}}
+	defer m.forget()
 	for len(names) > 0 && err == nil {
 		names, err = m.haul(from, made, names)
 	}
+	var replaced bool
+	if err == nil {
+		err = rq.quietly(m.to.Owner.ID, func(tx *storage.Tx) (err error) {
+			replaced, err = m.settle(tx, from)
+			return err
+		})
+	}
 	if err != nil {
-		ctx := context.WithoutCancel(rq.Context())
-		undo := rq.Server.store.Update(ctx, m.to.Owner.ID, func(tx *storage.Tx) error { return rq.removeResource(tx, made) })
-		return rq.wrap(errors.Join(err, undo))
+		return rq.wrap(err)
 	}
 	if replaced {
 		w.WriteHeader(http.StatusNoContent)
@@ -94,15 +99,53 @@ func give(tx *storage.Tx, key storage.PropKey, props []storage.Prop) error {
 	return nil
 }
 
-// found makes the collection that members are to be copied to.
-func (m *transfer) found(tx *storage.Tx, from *Resource, props []storage.Prop) (made *Resource, replaced bool, err error) {
-	rq, to, v := m.rq, m.to, &tx.View
+// found makes the hidden collection that members are to be copied to.
+func (m *transfer) found(tx *storage.Tx, from *Resource, props []storage.Prop) (made *Resource, err error) {
+	to := m.to
+	old, err := m.place(&tx.View)
+	if err == nil && old != nil {
+		err = m.mayClear(from, old)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := to.Tree.copied(from.Collection)
+	if err != nil {
+		return nil, err
+	}
+	c, err := tx.CreateHidden(to.Tree.Schema, data)
+	if err != nil {
+		return nil, err
+	}
+	made = &Resource{Kind: to.Tree.Collection, Path: to.path(1, true), Tree: to.Tree, Owner: to.Owner, Collection: c, Rights: storage.AllRights}
+	return made, give(tx, storage.PropKey{Collection: c.ID}, props)
+}
+
+// settle shows the copy where it is to be.
+func (m *transfer) settle(tx *storage.Tx, from *Resource) (replaced bool, err error) {
+	old, err := m.place(&tx.View)
+	if err == nil && old != nil {
+		err = m.clear(tx, from, old)
+	}
+	if err != nil {
+		return false, err
+	}
+	made := m.hidden[0].to
+	if err := tx.Show(made, m.to.Tree.stored(m.to.Rest)); err != nil {
+		return false, err
+	}
+	return old != nil, m.rq.Server.delegateNew(tx, m.to.Tree, made)
+}
+
+// place checks that a collection may come into being where the copy is to be, and returns what is there.
+func (m *transfer) place(v *storage.View) (old *Resource, err error) {
+	rq, to := m.rq, m.to
 	if _, reserved := parseMount(to.Rest[0]); reserved {
-		return nil, false, Fail(http.StatusForbidden, "names like this one are those of what others share")
+		return nil, Fail(http.StatusForbidden, "names like this one are those of what others share")
 	}
 	home, err := rq.locateHome(v, to)
 	if errors.Is(err, storage.NotFound) {
-		return nil, false, Fail(http.StatusForbidden, "the destination is no place for this")
+		return nil, Fail(http.StatusForbidden, "the destination is no place for this")
 	}
 	need := storage.Insert
 	if to.Owner.ID != rq.Actor.ID {
@@ -112,33 +155,13 @@ func (m *transfer) found(tx *storage.Tx, from *Resource, props []storage.Prop) (
 		err = home.need(need)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	old, err := rq.locate(v, to)
+	old, err = rq.locate(v, to)
 	if err != nil && !errors.Is(err, storage.NotFound) {
-		return nil, false, err
+		return nil, err
 	}
-	if err := m.free(v, old); err != nil {
-		return nil, false, err
-	}
-	if old != nil {
-		if err := m.clear(tx, from, old); err != nil {
-			return nil, false, err
-		}
-	}
-	data, err := to.Tree.copied(from.Collection)
-	if err != nil {
-		return nil, false, err
-	}
-	c, err := tx.Create(to.Tree.Schema, to.Tree.stored(to.Rest), data)
-	if err != nil {
-		return nil, false, err
-	}
-	if err := give(tx, storage.PropKey{Collection: c.ID}, props); err != nil {
-		return nil, false, err
-	}
-	made = &Resource{Kind: to.Tree.Collection, Path: to.path(1, true), Tree: to.Tree, Owner: to.Owner, Collection: c, Rights: storage.AllRights}
-	return made, old != nil, rq.Server.delegateNew(tx, to.Tree, c.ID)
+	return old, m.free(v, old)
 }
 
 // haulAtOnce is how many bytes of members one transaction copies, or one member.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"atrium/dav/davtest"
+	"atrium/storage"
 )
 
 // TestMoveAcrossLosesNothing breaks requests off that move events from one account to another: wherever that happens
@@ -131,4 +132,93 @@ func TestCopyOfManyAcross(t *testing.T) {
 	}
 	do("COPY", calPath, 507, "Destination", "/calendars/user2@example.org/more/")
 	do("PROPFIND", "/calendars/user2@example.org/more/", 404, "Depth", "0")
+}
+
+// TestCopyThatFailsLosesNothing: a COPY of a collection over another one that fails half-way leaves that as it was, and
+// nothing of its own; one that succeeds replaces it.
+func TestCopyThatFailsLosesNothing(t *testing.T) {
+	s := benchServer(t, 450, 0)
+	acl := `<acl xmlns="DAV:"><ace><principal><href>/principals/user2@example.org/</href></principal><grant><privilege><read/></privilege></grant></ace></acl>`
+	call(t, s, "ACL", calPath, "", acl, 200)
+	for _, user := range []string{"user1", "user2"} {
+		want := func(code int, method, path, body string, header ...string) string {
+			t.Helper()
+			got, text := do(t, s, user, method, path, body, header...)
+			if got != code {
+				t.Fatalf("%s %s as %s: %d, want %d\n%s", method, path, user, got, code, text)
+			}
+			return text
+		}
+		home := "/calendars/" + user + "@example.org/"
+		members := func(path string) int {
+			t.Helper()
+			return strings.Count(want(207, "PROPFIND", path, "", "Depth", "1"), "<D:response>") - 1
+		}
+		a, err := s.People.Find(context.Background(), user+"@example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(207, "PROPFIND", "/", "", "Depth", "0")
+		want(201, "MKCALENDAR", home+"old/", "")
+		want(201, "PUT", home+"old/kept.ics", eventText("kept"), "Content-Type", "text/calendar")
+		home0 := members(home)
+		token := syncToken(t, want(207, "REPORT", home, homeSync("")))
+		limit := int64(700)
+		if user == "user2" {
+			limit = 250
+		}
+		if err := s.Store.SetLimits(context.Background(), a.ID, 0, limit); err != nil {
+			t.Fatal(err)
+		}
+		want(507, "COPY", calPath, "", "Destination", home+"old/")
+		want(412, "COPY", calPath, "", "Destination", home+"old/", "Overwrite", "F")
+		if got := want(200, "GET", home+"old/kept.ics", ""); got != eventText("kept") {
+			t.Errorf("%s has %q", user, got)
+		}
+		if n := members(home + "old/"); n != 1 {
+			t.Errorf("%s has %d events", user, n)
+		}
+		if n := members(home); n != home0 {
+			t.Errorf("%s has %d collections, had %d", user, n, home0)
+		}
+		if got := want(207, "REPORT", home, homeSync(token)); strings.Contains(got, "<D:response>") {
+			t.Errorf("the home tells of the copy that failed:\n%s", got)
+		}
+		err = s.Store.View(context.Background(), a.ID, func(v *storage.View) error {
+			if u, err := v.Usage(); err != nil || u.Objects > 451 {
+				t.Errorf("%s uses %d objects, %v", user, u.Objects, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Store.SetLimits(context.Background(), a.ID, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		want(204, "COPY", calPath, "", "Destination", home+"old/")
+		want(404, "GET", home+"old/kept.ics", "")
+		if n := members(home + "old/"); n != 450 {
+			t.Errorf("%s has %d events", user, n)
+		}
+		token = syncToken(t, want(207, "REPORT", home, homeSync("")))
+		want(201, "COPY", calPath, "", "Destination", home+"new/")
+		if got := want(207, "REPORT", home, homeSync(token)); !strings.Contains(got, "/new/e449.ics<") {
+			t.Errorf("the home does not tell of the copy's events:\n%.2000s", got)
+		}
+	}
+}
+
+func homeSync(token string) string {
+	return `<sync-collection xmlns="DAV:"><sync-token>` + token + `</sync-token><sync-level>infinite</sync-level><prop><getetag/></prop></sync-collection>`
+}
+
+func syncToken(t *testing.T, answer string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(answer, "<D:sync-token>")
+	token, _, ok2 := strings.Cut(rest, "<")
+	if !ok || !ok2 {
+		t.Fatalf("no token in %.500s", answer)
+	}
+	return token
 }

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -23,8 +24,9 @@ func copyMove(rq *Request, w http.ResponseWriter) error {
 		replaced, err = m.run(tx)
 		return err
 	})
-	if err == nil && len(m.left) > 0 {
-		err = m.rest()
+	if err == nil && len(m.hidden) > 0 {
+		defer m.forget()
+		replaced, err = m.rest()
 	}
 	if err != nil {
 		return rq.wrap(err)
@@ -45,13 +47,14 @@ type transfer struct {
 	move      bool
 	overwrite bool
 	conds     *conditions
-	left      []leftover // what a COPY of collections has still to do, in transactions of its own
+	hidden    []*hiddenCopy // the collections that a COPY makes: filled in transactions of their own, shown by one
 }
 
-// leftover is members to be copied from one collection to another.
-type leftover struct {
+// hiddenCopy is a collection that is to be like another one, and hidden until it is.
+type hiddenCopy struct {
 	from, to storage.CollectionID
-	names    []string
+	below    string   // its name in that of the one that was asked for; begins with a slash or is empty
+	names    []string // of the members to be copied
 }
 
 // batch is how many members one transaction copies; see kv.MaxKeys.
@@ -88,7 +91,7 @@ func (rq *Request) transfer() (*transfer, error) {
 
 func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
 	rq, v := m.rq, &tx.View
-	m.left = nil
+	m.hidden = nil
 	from, err := rq.locate(v, rq.Target)
 	if err != nil {
 		return false, err
@@ -113,11 +116,14 @@ func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
 	if err := m.free(v, old); err != nil {
 		return false, err
 	}
-	if old != nil {
-		if err := m.clear(tx, from, old); err != nil {
-			return false, err
-		}
-	} else if err := parent.need(storage.Insert); err != nil {
+	if old != nil && from.Entry == nil && !m.move {
+		err = m.mayClear(from, old)
+	} else if old != nil {
+		err = m.clear(tx, from, old)
+	} else {
+		err = parent.need(storage.Insert)
+	}
+	if err != nil {
 		return false, err
 	}
 	if from.Entry != nil {
@@ -186,19 +192,27 @@ func (m *transfer) destination(v *storage.View, from *Resource) (*Resource, stri
 
 // clear makes place for what comes where something is (RFC 4918 §9.8.4).
 func (m *transfer) clear(tx *storage.Tx, from, old *Resource) error {
+	if err := m.mayClear(from, old); err != nil {
+		return err
+	}
+	if from.Entry != nil && old.Entry != nil { // Copy and Move replace it
+		return tx.ClearProps(old.Collection.ID, old.Entry.Num)
+	}
+	return m.rq.removeResource(tx, old)
+}
+
+// mayClear tells whether clear is allowed.
+func (m *transfer) mayClear(from, old *Resource) error {
 	if !m.overwrite {
 		return &Error{Status: http.StatusPreconditionFailed, Err: storage.Conflict}
 	}
-	if from.Entry != nil && old.Entry != nil { // Copy and Move replace it
-		if err := old.need(storage.Write); err != nil {
-			return err
-		}
-		return tx.ClearProps(old.Collection.ID, old.Entry.Num)
+	if from.Entry != nil && old.Entry != nil {
+		return old.need(storage.Write)
 	}
 	if old.Entry == nil && strings.HasPrefix(m.rq.Target.Path()+"/", old.Path) {
 		return Fail(http.StatusForbidden, "the source is in the destination")
 	}
-	return m.rq.removeResource(tx, old)
+	return m.rq.mayRemove(old)
 }
 
 func (m *transfer) member(tx *storage.Tx, from, parent *Resource, name string) error {
@@ -231,33 +245,34 @@ func (m *transfer) collection(tx *storage.Tx, from *Resource) error {
 		all = all[:1]
 	}
 	for _, c := range all {
-		name := t.stored(m.to.Rest) + strings.TrimPrefix(c.Name, from.Collection.Name)
+		below := strings.TrimPrefix(c.Name, from.Collection.Name)
 		if m.move {
-			if err := tx.Rename(c.ID, name); err != nil {
-				return err
-			}
-			continue
+			err = tx.Rename(c.ID, t.stored(m.to.Rest)+below)
+		} else {
+			err = m.copyCollection(tx, t, c, below)
 		}
-		if err := m.copyCollection(tx, t, c, name); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// copyCollection makes a collection like c; its members follow in batches.
-func (m *transfer) copyCollection(tx *storage.Tx, t *Tree, c *storage.Collection, name string) error {
+// copyCollection makes a hidden collection like c; its members follow in batches.
+func (m *transfer) copyCollection(tx *storage.Tx, t *Tree, c *storage.Collection, below string) error {
 	data, err := t.copied(c)
 	if err != nil {
 		return err
 	}
-	made, err := tx.Create(t.Schema, name, data)
+	made, err := tx.CreateHidden(t.Schema, data)
 	if err != nil {
 		return err
 	}
 	if err := copyProps(tx, storage.PropKey{Collection: c.ID}, storage.PropKey{Collection: made.ID}); err != nil {
 		return err
 	}
+	l := &hiddenCopy{from: c.ID, to: made.ID, below: below}
+	m.hidden = append(m.hidden, l)
 	if m.rq.Depth == Depth0 {
 		return nil
 	}
@@ -265,42 +280,98 @@ func (m *transfer) copyCollection(tx *storage.Tx, t *Tree, c *storage.Collection
 	if err != nil {
 		return err
 	}
-	l := leftover{from: c.ID, to: made.ID}
 	for e := range t.Entries(table) {
 		l.names = append(l.names, e.Name)
 	}
-	m.left = append(m.left, l)
 	return nil
 }
 
-// rest copies the members of collections. Each batch is correct alone; a member that
-// went meanwhile is left out.
-func (m *transfer) rest() error {
+// rest copies the members of collections, and then shows these where they are to be, in the place of
+// what is there. A member that went meanwhile is left out.
+func (m *transfer) rest() (replaced bool, err error) {
+	for _, l := range m.hidden {
+		if err := m.fill(l); err != nil {
+			return false, err
+		}
+	}
+	err = m.rq.update(func(tx *storage.Tx) (err error) {
+		replaced, err = m.show(tx)
+		return err
+	})
+	return replaced, err
+}
+
+// show puts the copies where they are to be.
+func (m *transfer) show(tx *storage.Tx) (replaced bool, err error) {
+	rq, v := m.rq, &tx.View
+	from, err := rq.locate(v, rq.Target)
+	if err == nil {
+		err = m.rights(from)
+	}
+	if err != nil {
+		return false, err
+	}
+	parent, _, err := m.destination(v, from)
+	if err != nil {
+		return false, err
+	}
+	old, err := rq.locate(v, m.to)
+	if err != nil && !errors.Is(err, storage.NotFound) {
+		return false, err
+	}
+	if err := m.free(v, old); err != nil {
+		return false, err
+	}
+	if old != nil {
+		err = m.clear(tx, from, old)
+	} else {
+		err = parent.need(storage.Insert)
+	}
+	for _, l := range m.hidden {
+		if err == nil {
+			err = tx.Show(l.to, m.to.Tree.stored(m.to.Rest)+l.below)
+		}
+		if err == nil {
+			err = rq.Server.delegateNew(tx, m.to.Tree, l.to)
+		}
+	}
+	return old != nil, err
+}
+
+// forget drops what was not shown.
+func (m *transfer) forget() {
+	for _, l := range m.hidden {
+		if err := m.rq.Server.store.DropHidden(context.WithoutCancel(m.rq.Context()), m.to.Owner.ID, l.to, m.to.Tree.dropping()); err != nil {
+			m.rq.Server.log.Error("drop what a COPY that failed has made", "err", err) // the next start drops it
+		}
+	}
+}
+
+// fill copies members. Each batch is correct alone.
+func (m *transfer) fill(l *hiddenCopy) error {
 	t := m.to.Tree
-	for _, l := range m.left {
-		for names := range slices.Chunk(l.names, batch) {
-			err := m.rq.update(func(tx *storage.Tx) error {
-				for _, name := range names {
-					old, err := t.ByName(&tx.View, l.from, name)
-					if errors.Is(err, storage.NotFound) {
-						continue
-					}
-					if err != nil {
-						return err
-					}
-					e, err := t.Copy(tx, l.from, name, l.to, name)
-					if err != nil {
-						return err
-					}
-					if err := copyProps(tx, storage.PropKey{Collection: l.from, Num: old.Num}, storage.PropKey{Collection: l.to, Num: e.Num}); err != nil {
-						return err
-					}
+	for names := range slices.Chunk(l.names, batch) {
+		err := m.rq.update(func(tx *storage.Tx) error {
+			for _, name := range names {
+				old, err := t.ByName(&tx.View, l.from, name)
+				if errors.Is(err, storage.NotFound) {
+					continue
 				}
-				return nil
-			})
-			if err != nil {
-				return err
+				if err != nil {
+					return err
+				}
+				e, err := t.Copy(tx, l.from, name, l.to, name)
+				if err != nil {
+					return err
+				}
+				if err := copyProps(tx, storage.PropKey{Collection: l.from, Num: old.Num}, storage.PropKey{Collection: l.to, Num: e.Num}); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -245,32 +245,42 @@ func remove(rq *Request, w http.ResponseWriter) error {
 
 // removeResource removes a member, or a collection with all in it.
 func (rq *Request) removeResource(tx *storage.Tx, r *Resource) error {
-	switch {
-	case r.Entry != nil:
-		if err := r.need(storage.Delete); err != nil {
-			return err
-		}
-		return r.Tree.Delete(tx, r.Collection.ID, r.Entry.Name)
-	case !r.Kind.Is(Collection):
-		return Fail(http.StatusForbidden, "this cannot be removed")
-	}
-	if err := r.need(storage.Remove); err != nil {
+	if err := rq.mayRemove(r); err != nil {
 		return err
+	}
+	if r.Entry != nil {
+		return r.Tree.Delete(tx, r.Collection.ID, r.Entry.Name)
 	}
 	all, err := below(&tx.View, r.Tree, r.Collection)
 	if err != nil {
 		return err
 	}
-	drop := (*storage.Tx).Drop
-	if r.Tree.Drop != nil {
-		drop = r.Tree.Drop
-	}
+	drop := r.Tree.dropping()
 	for _, c := range all {
 		if err := drop(tx, c.ID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropping is what removes a collection of the tree.
+func (t *Tree) dropping() func(*storage.Tx, storage.CollectionID) error {
+	if t.Drop != nil {
+		return t.Drop
+	}
+	return (*storage.Tx).Drop
+}
+
+// mayRemove tells whether removeResource is allowed.
+func (rq *Request) mayRemove(r *Resource) error {
+	switch {
+	case r.Entry != nil:
+		return r.need(storage.Delete)
+	case !r.Kind.Is(Collection):
+		return Fail(http.StatusForbidden, "this cannot be removed")
+	}
+	return r.need(storage.Remove)
 }
 
 // typeIs tells whether an XML name is a resource type of a kind.

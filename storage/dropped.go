@@ -58,6 +58,9 @@ func (v *View) Dropped(schema byte) (list []DroppedName, floor uint64, err error
 
 // nameWent notes that a collection's name goes in this transaction.
 func (t *Tx) nameWent(schema byte, name string) error {
+	if isHidden(name) {
+		return nil
+	}
 	next, err := t.Next()
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func (s *Store) Clean(ctx context.Context, before time.Time) error {
 
 // cleanAccount tells whether something is left that is too young.
 func (s *Store) cleanAccount(ctx context.Context, a AccountID, before int64) (young bool, err error) {
-	steps := []func(*Tx) (bool, error){(*Tx).clearDropped, func(t *Tx) (bool, error) { return t.clearGarbage(before, &young) }}
+	steps := []func(*Tx) (bool, error){(*Tx).dropLeft, (*Tx).clearDropped, func(t *Tx) (bool, error) { return t.clearGarbage(before, &young) }}
 	for _, step := range steps {
 		for again := true; again; {
 			began := time.Now()

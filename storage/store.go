@@ -53,6 +53,7 @@ type Store struct {
 	cache   *cache
 	watches watches
 	pending pending
+	hidden  hiddenSet
 	groups  atomic.Pointer[func(AccountID) []Membership]
 
 	sweeping sync.RWMutex // held for reading by those who need the bodies of a snapshot to stay

@@ -64,7 +64,7 @@ func (t *Tx) keep(w *tree) {
 }
 
 func checkName(name string) error {
-	if name == "" || len(name) > maxKey || !utf8.ValidString(name) {
+	if name == "" || len(name) > maxKey || !utf8.ValidString(name) || isHidden(name) {
 		return fmt.Errorf("collection name %.40q: %w", name, Invalid)
 	}
 	return nil
@@ -73,11 +73,15 @@ func checkName(name string) error {
 // Create makes a collection; Exists when the account has one of that schema
 // and name. data is the domain's.
 func (t *Tx) Create(schema byte, name string, data []byte) (*Collection, error) {
-	if t.s.schemas[schema] == nil {
-		return nil, fmt.Errorf("collection schema %d: %w", schema, Invalid)
-	}
 	if err := checkName(name); err != nil {
 		return nil, err
+	}
+	return t.create(schema, name, data)
+}
+
+func (t *Tx) create(schema byte, name string, data []byte) (*Collection, error) {
+	if t.s.schemas[schema] == nil {
+		return nil, fmt.Errorf("collection schema %d: %w", schema, Invalid)
 	}
 	h, err := t.account()
 	if err != nil {

@@ -122,16 +122,20 @@ func (v *View) CollectionByName(schema byte, name string) (*Collection, error) {
 }
 
 // Collections returns the account's collections of one schema by name, or of
-// all schemas with 0.
+// all schemas with 0. Hidden ones are not among them.
 func (v *View) Collections(schema byte) ([]*Collection, error) {
 	prefix := key(v.a, tagName, 1)
 	if schema != 0 {
 		prefix = append(prefix, schema)
 	}
+	hidden := prefixLen + 2 // where a name begins
 	var ids []CollectionID
 	for k, b := range v.r.Scan(kv.Prefix(prefix)) {
 		if len(b) != 4 {
 			return nil, fmt.Errorf("collection name %x: %w", k, Corrupt)
+		}
+		if isHidden(string(k[hidden:])) {
+			continue
 		}
 		ids = append(ids, CollectionID(binary.BigEndian.Uint32(b)))
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	Large           int           // bodies above get a file of their own, 0 to 8
 	Grace           time.Duration // how long a body that nothing refers to stays at least
 	RewriteRate     int           // bodies copied in a second when space is given back
+	MergeAtOnce     bool          // tables are merged as fast as can be; others wait for it, but its memory is free sooner
 }
 
 // DefaultConfig returns settings that are good from a machine with 512 MB on. The
@@ -47,12 +48,13 @@ func DefaultConfig() Config {
 }
 
 // Small returns settings for tests: small segments, no reserve, and no grace, so
-// that a Sweep takes at once what is not live.
+// that a Sweep takes at once what is not live, and no pauses between merges.
 func Small() Config {
 	c := DefaultConfig()
 	c.MemTable = 8
 	c.Segment, c.CheckpointBytes, c.Reserve, c.Spool = 4, 4, 0, 4
 	c.Grace = 0
+	c.MergeAtOnce = true // tests measure memory
 	return c
 }
 
@@ -87,6 +89,7 @@ func (c *Config) Validate() (err error) {
 func (c *Config) engine() badgerkv.Config {
 	e := badgerkv.DefaultConfig()
 	e.MemTable = int64(c.MemTable) << 20
+	e.MergeAtOnce = c.MergeAtOnce
 	e.CheckpointBytes = int64(c.CheckpointBytes) << 20
 	e.CheckpointTime = c.CheckpointTime
 	e.Reserve = int64(c.Reserve) << 20

@@ -20,6 +20,7 @@ type Config struct {
 	CheckpointBytes int64         // bytes of journal after which a checkpoint is made
 	CheckpointTime  time.Duration // time after which one is made when there was a change
 	Reserve         int64         // bytes that must be free on the disk, or Update fails with kv.Full
+	MergeAtOnce     bool          // tables are merged without pauses: the memory of a merge is free soon
 	Journal         journal.Config
 
 	// Checkpointing, for tests, is called when all of a checkpoint is durable and

@@ -120,7 +120,9 @@ func (e *Engine) open() error {
 	e.checkpoint.last = from
 	e.snapshots = newSnapshots(e.db, e.version, e.cfg.ReadCache)
 	e.txn.cache = e.snapshots.cache
-	e.pace.db.Store(e.db)
+	if !e.cfg.MergeAtOnce {
+		e.pace.db.Store(e.db)
+	}
 	return nil
 }
 
