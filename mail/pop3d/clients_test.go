@@ -92,3 +92,38 @@ func TestFetchmail(t *testing.T) {
 	r.fill(t, "anna", 1, "Subject: new\r\n\r\n")
 	run("nokeep", 3, 2)
 }
+
+// getmail knows by UIDL what it has; it leaves all, then it deletes what it fetched.
+func TestGetmail(t *testing.T) {
+	getmail, err := exec.LookPath("getmail")
+	if err != nil {
+		t.Skip("no getmail")
+	}
+	r := newRig(t)
+	r.fill(t, "anna", 1, three...)
+	_, addr := r.serve(t)
+	_, keeps := r.serve(t, func(c *Config) { c.Policy.Keep = mail.PopKeepAll })
+	home, dir := t.TempDir(), maildir(t)
+	run := func(addr, del string, want, left int) {
+		t.Helper()
+		host, port, _ := net.SplitHostPort(addr)
+		rc := filepath.Join(home, "rc")
+		text := fmt.Sprintf("[retriever]\ntype = SimplePOP3Retriever\nserver = %s\nport = %s\nusername = anna\npassword = pass word\n"+
+			"[destination]\ntype = MDA_external\npath = /bin/sh\narguments = (\"-c\", \"cat > %s/new/$$\")\nallow_root_commands = true\nunixfrom = false\n[options]\nread_all = false\ndelete = %s\ndelivered_to = false\nreceived = false\n", host, port, dir, del)
+		must(t, os.WriteFile(rc, []byte(text), 0o600))
+		cmd := exec.Command(getmail, "--getmaildir", home, "--rcfile", rc)
+		cmd.Env = append(os.Environ(), "HOME="+home)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if n, have := delivered(t, dir), len(r.flags(t, "anna")); n != want || have != left {
+			t.Errorf("delete = %s: %d messages were fetched and %d are left, want %d and %d", del, n, have, want, left)
+		}
+	}
+	run(addr, "false", 3, 3)
+	run(addr, "false", 3, 3)
+	r.fill(t, "anna", 1, "Subject: new\r\n\r\n")
+	run(addr, "true", 4, 0)
+	r.fill(t, "anna", 1, "Subject: newer\r\n\r\n")
+	run(keeps, "true", 5, 1) // what it deletes is hidden
+}

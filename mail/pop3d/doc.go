@@ -18,7 +18,9 @@
 // dots are stuffed whatever was stored; while a small message is on its way the next is made
 // ready, for a second. A client that did not say UTF8 gets surrogates of messages with UTF-8 in headers. STAT, LIST and UIDL look at rows alone. A
 // UIDL is made of the UID and the mailbox's UIDVALIDITY, which never come back, or
-// is what another server gave the message before it moved here. Each answer is in the
+// is what another server gave the message before it moved here. A message that is moved to
+// another mailbox and back has another UID, and so another UIDL: clients fetch it again rather than take it
+// for one that they know. Each answer is in the
 // tables of all languages (lang.go).
 //
 // Start reading at session.serve and extensions.
