@@ -219,13 +219,13 @@ func (c *session) notifyNews() error {
 	keys := map[*knownBox]boxKey{}
 	for key, k := range now {
 		old := n.known[key]
-		if old == nil || k.modseq == old.modseq || k.events&messageEvents == 0 {
+		if k.events&messageEvents == 0 || old != nil && k.modseq == old.modseq || old == nil && !k.news() {
 			continue
 		}
 		if c.view != nil && c.view.box.Owner == key.owner && c.view.box.ID == key.id {
 			continue // the view tells it
 		}
-		if k.events&flagChange != 0 || k.uidNext != old.uidNext || k.exists != old.exists {
+		if old == nil || k.events&flagChange != 0 || k.uidNext != old.uidNext || k.exists != old.exists {
 			changed, keys[k] = append(changed, k), key
 		}
 	}
@@ -242,6 +242,10 @@ func (c *session) notifyNews() error {
 	c.tellServer(n)
 	return nil
 }
+
+// news tells whether a mailbox that was not there has more to tell than its name: messages that came with it, and to
+// those who hear of changed flags its UIDVALIDITY, for another may have had that name (RFC 5465 §5.1).
+func (k *knownBox) news() bool { return k.events&flagChange != 0 || k.exists > 0 || k.uidNext > 1 }
 
 func compareStrings(a, b string) int {
 	switch {
