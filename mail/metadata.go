@@ -169,6 +169,34 @@ func (a *Account) SetMetadata(ctx context.Context, id ID, changes []Metadata) er
 	return err
 }
 
+// copyEntries gives one mailbox the entries of another, but for those that are settings. Private and shared ones may
+// each be as much as one transaction takes.
+func (a *Account) copyEntries(ctx context.Context, from, to ID) error {
+	list, err := a.Metadata(ctx, from)
+	if err != nil {
+		return err
+	}
+	var private, shared []Metadata
+	for _, m := range list {
+		switch {
+		case m.Name == useEntry || m.Name == SeenEntry:
+		case strings.HasPrefix(m.Name, privateEntry):
+			private = append(private, m)
+		default:
+			shared = append(shared, m)
+		}
+	}
+	for _, part := range [][]Metadata{private, shared} {
+		if len(part) == 0 {
+			continue
+		}
+		if err := a.SetMetadata(ctx, to, part); err != nil && !errors.Is(err, storage.Forbidden) {
+			return err
+		}
+	}
+	return nil
+}
+
 // setSeenEntry changes whose \Seen a mailbox keeps; no value stands for shared.
 func (a *Account) setSeenEntry(tx *storage.Tx, id ID, value []byte) (fold bool, err error) {
 	switch string(value) {

@@ -62,7 +62,8 @@ func (a *Account) renameTree(tx *storage.Tx, from, to string) error {
 	return nil
 }
 
-// renameInbox makes a mailbox and moves all of INBOX there.
+// renameInbox makes a mailbox and moves all of INBOX there. The metadata that the actor sees are then
+// those of both (RFC 5464 §4.1).
 func (a *Account) renameInbox(ctx context.Context, to string) error {
 	var src, dst ID
 	err := a.update(ctx, func(tx *storage.Tx) error {
@@ -89,6 +90,9 @@ func (a *Account) renameInbox(ctx context.Context, to string) error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := a.copyEntries(ctx, src, dst); err != nil {
 		return err
 	}
 	_, err = a.Move(ctx, src, everything(), a, dst)

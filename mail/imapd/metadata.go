@@ -193,17 +193,16 @@ func (g *getMetadata) write(c *session, name string, a *mail.Account, id mail.ID
 		i, found := slices.BinarySearchFunc(all, low, func(m mail.Metadata, s string) int { return strings.Compare(m.Name, s) })
 		if found {
 			tell(name, all[i].Value)
-		} else if strings.Count(low, "/") > 1 {
-			tell(name, nil)
-		}
-		if g.depth == 0 {
-			continue
 		}
 		for _, m := range all {
 			rest, ok := strings.CutPrefix(m.Name, low+"/")
-			if ok && (g.depth < 0 || !strings.Contains(rest, "/")) {
+			if ok && (g.depth < 0 || g.depth > 0 && !strings.Contains(rest, "/")) {
 				tell(m.Name, m.Value)
+				found = true
 			}
+		}
+		if !found && strings.Count(low, "/") > 1 { // with DEPTH only what exists is told (§4.2.2), but there is an answer
+			tell(name, nil)
 		}
 	}
 	if len(b) > none {

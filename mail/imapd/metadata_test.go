@@ -60,7 +60,7 @@ func TestMetadata(t *testing.T) {
 		C: a SETMETADATA INBOX (/private/filters/values/small "a" /private/filters/values/boss "b" /private/filters "f" /private/filters/values/x/y "deep")
 		S: a OK $...
 		C: b GETMETADATA (DEPTH 1) INBOX (/private/filters/values)
-		S: * METADATA INBOX (/private/filters/values NIL /private/filters/values/boss "b" /private/filters/values/small "a")
+		S: * METADATA INBOX (/private/filters/values/boss "b" /private/filters/values/small "a")
 		S: b OK $...
 		C: c GETMETADATA (DEPTH infinity MAXSIZE 1) INBOX /private/filters
 		S: * METADATA INBOX (/private/filters "f" /private/filters/values/boss "b" /private/filters/values/small "a")
@@ -68,6 +68,9 @@ func TestMetadata(t *testing.T) {
 		C: d GETMETADATA INBOX (DEPTH 1) /private/filters
 		S: * METADATA INBOX (/private/filters "f")
 		S: d OK $...
+		C: d2 GETMETADATA (DEPTH infinity) INBOX (/private/none /private/filters/values/x)
+		S: * METADATA INBOX (/private/none NIL /private/filters/values/x/y "deep")
+		S: d2 OK $...
 		C: e GETMETADATA (DEPTH 2) INBOX /private/filters
 		S: e BAD $...`)
 	play(t, "what cannot be", `
@@ -103,6 +106,29 @@ func TestMetadata(t *testing.T) {
 		S: * LIST (\HasNoChildren \Sent) "/" Old
 		S: * LIST (\HasNoChildren) "/" Sent
 		S: f OK $...`)
+	play(t, "RENAME of INBOX leaves them to both, RFC 5464 §4.1", `
+		C: a SETMETADATA INBOX (/private/comment "mine" /shared/comment "all")
+		S: a OK $...
+		C: b RENAME INBOX old
+		S: b OK $...
+		C: c GETMETADATA old (/private/comment /shared/comment)
+		S: * METADATA old (/private/comment "mine" /shared/comment "all")
+		S: c OK $...
+		C: d GETMETADATA INBOX (/private/comment /shared/comment)
+		S: * METADATA INBOX (/private/comment "mine" /shared/comment "all")
+		S: d OK $...
+		C: e RENAME old older
+		S: e OK $...
+		C: f GETMETADATA older /private/comment
+		S: * METADATA older (/private/comment "mine")
+		S: f OK $...
+		C: g DELETE older
+		S: g OK $...
+		C: h CREATE older
+		S: h OK $...
+		C: i GETMETADATA older /private/comment
+		S: * METADATA older (/private/comment NIL)
+		S: i OK $...`)
 	play(t, "others' changes, when enabled", `
 		C: a ENABLE METADATA
 		S: * ENABLED METADATA
