@@ -50,7 +50,7 @@ func (c *session) create(r *wire.Reader) error {
 		return err
 	}
 	c.ownNames(c.canonical(name))
-	if given := strings.TrimSuffix(r.Given(), "/"); c.has(rev2On) && given != c.canonical(name) {
+	if given := strings.TrimSuffix(r.Given(), "/"); c.rewritten(given, name) {
 		if err := c.tellName(name, given); err != nil {
 			return err
 		}
@@ -82,6 +82,9 @@ func (c *session) delete(r *wire.Reader) error {
 		return err
 	}
 	c.ownNames(c.canonical(name))
+	if given := r.Given(); c.rewritten(given, name) { // RFC 9051 §6.3.5
+		c.writeOldName(`\NonExistent`, name, given)
+	}
 	if c.view != nil && m != nil && c.view.box.Owner == m.Owner && c.view.box.ID == m.ID {
 		c.deselect()
 		if c.has(qresyncOn) || c.has(rev2On) {
@@ -95,6 +98,7 @@ func (c *session) delete(r *wire.Reader) error {
 func (c *session) rename(r *wire.Reader) error {
 	r.SP()
 	from := r.Mailbox()
+	given := r.Given()
 	r.SP()
 	to := r.Mailbox()
 	if err := r.End(); err != nil {
@@ -109,6 +113,12 @@ func (c *session) rename(r *wire.Reader) error {
 		return err
 	}
 	c.ownNames(c.canonical(from), c.canonical(to))
+	// RFC 9051 §6.3.6. Nothing is told of INBOX, which stays.
+	if from != mail.Inbox && (c.rewritten(given, from) || c.rewritten(r.Given(), to)) {
+		if err := c.tellName(to, given); err != nil {
+			return err
+		}
+	}
 	return c.done("")
 }
 

@@ -43,8 +43,13 @@ func (reg *registry) rev2() bool {
 	}, func(name string) bool { return !reg.has(name) })
 }
 
-// tellName writes the LIST answer of one mailbox, with OLDNAME when the client wrote its
-// name in another way (RFC 9051 §6.3.9.7).
+// rewritten tells whether a name is kept in another way than the client wrote it, which an IMAP4rev2 client is told by
+// OLDNAME (RFC 9051 §6.3.9.7).
+func (c *session) rewritten(given, name string) bool {
+	return c.has(rev2On) && strings.TrimSuffix(given, "/") != c.canonical(name)
+}
+
+// tellName writes the LIST answer of one mailbox, with OLDNAME when the client knows it by another name.
 func (c *session) tellName(name, given string) error {
 	name = c.canonical(name)
 	a := &listArgs{c: c, patterns: []string{name}}
@@ -53,19 +58,25 @@ func (c *session) tellName(name, given string) error {
 		return err
 	}
 	for i := range boxes {
-		if boxes[i].Name != name {
-			continue
+		if boxes[i].Name == name {
+			attrs := c.appendAttrs(nil, a, &listed{Mailbox: &boxes[i], name: name})
+			if strings.EqualFold(given, name) { // INBOX may be written in any case
+				given = ""
+			}
+			c.writeOldName(string(attrs), name, given)
+			break
 		}
-		b := append(c.AvailableBuffer(2048), "* LIST ("...)
-		b = c.appendAttrs(b, a, &listed{Mailbox: &boxes[i], name: name})
-		b = append(b, ") \"/\" "...)
-		b = wire.AppendMailbox(b, name, true)
-		if !strings.EqualFold(given, name) { // INBOX may be written in any case
-			b = append(b, ` ("OLDNAME" (`...)
-			b = append(wire.AppendMailbox(b, given, true), "))"...)
-		}
-		c.Write(append(b, '\r', '\n'))
-		break
 	}
 	return nil
+}
+
+// writeOldName writes a LIST answer; with given OLDNAME.
+func (c *session) writeOldName(attrs, name, given string) {
+	b := append(append(c.AvailableBuffer(2048), "* LIST ("...), attrs...)
+	b = wire.AppendMailbox(append(b, ") \"/\" "...), c.canonical(name), true)
+	if given != "" {
+		b = append(b, ` ("OLDNAME" (`...)
+		b = append(wire.AppendMailbox(b, given, true), "))"...)
+	}
+	c.Write(append(b, '\r', '\n'))
 }

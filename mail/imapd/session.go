@@ -46,7 +46,7 @@ type enabledSet byte
 const (
 	condstoreOn enabledSet = 1 << iota // RFC 7162 §3.1
 	qresyncOn                          // RFC 7162 §3.2
-	utf8On                             // RFC 6855
+	utf8On                             // RFC 9755
 	rev2On                             // RFC 9051
 	metadataOn                         // RFC 5464
 	uidOnlyOn                          // RFC 9586

@@ -364,7 +364,7 @@ func (r *Reader) quoted() string {
 		switch c := r.line[i]; c {
 		case '"':
 			r.pos = i + 1
-			return string(r.line[from:i])
+			return r.valid(string(r.line[from:i]))
 		case '\\':
 			return r.escaped(from, i)
 		case 0, '\r':
@@ -376,6 +376,16 @@ func (r *Reader) quoted() string {
 	return ""
 }
 
+// valid returns what a quoted string holds, which is UTF-8 where the client said that it speaks it (RFC 6855 §3). Others
+// write what no grammar has room for.
+func (r *Reader) valid(s string) string {
+	if r.UTF8 && !utf8.ValidString(s) {
+		r.Fail("A quoted string is not UTF-8")
+		return ""
+	}
+	return s
+}
+
 // escaped reads on in a quoted string that began at from, from its first backslash on.
 func (r *Reader) escaped(from, i int) string {
 	out := append([]byte(nil), r.line[from:i]...)
@@ -384,7 +394,7 @@ func (r *Reader) escaped(from, i int) string {
 		switch {
 		case c == '"':
 			r.pos = i + 1
-			return string(out)
+			return r.valid(string(out))
 		case c == '\\':
 			if i++; i == len(r.line) {
 				continue
