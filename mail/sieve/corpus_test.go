@@ -146,6 +146,7 @@ var corpus = []corpusCase{
 	{name: "inner parts", message: "mime", script: `require ["foreverypart","mime","variables","fileinto"]; set "n" ""; foreverypart { foreverypart { if header :mime :matches :contenttype "content-type" "*" { set "n" "${n} ${1}"; } } } fileinto "${n}";`, want: "into  text/plain application/pdf multipart/alternative text/html text/html", own: true},
 	yes("anychild", `header :mime :anychild :param "filename" "content-disposition" "bill.pdf"`, "mime").in("mime"), yes("mime exists", `exists :mime :anychild "content-disposition"`, "mime").in("mime"),
 	{name: "extracttext", message: "mime", script: `require ["foreverypart","mime","extracttext","variables","fileinto"]; foreverypart { if header :mime :subtype "content-type" "plain" { extracttext :first 5 "t"; fileinto "${t}"; break; } }`, want: "into Grüße", own: true},
+	{name: "extracttext encoded", message: "mime", script: `require ["foreverypart","mime","extracttext","variables","fileinto","enotify"]; foreverypart { if header :mime :subtype "content-type" "plain" { extracttext :upper :encodeurl :first 3 "t"; fileinto "${t}"; break; } }`, want: "into GR%C3%9C", own: true},
 	yes("duplicate", `not duplicate :seconds 60`, "duplicate"),
 	yes("spam", `spamtest :value "eq" :comparator "i;ascii-numeric" "0"`, "spamtest", "relational", "comparator-i;ascii-numeric").ours(),
 	{name: "multi-line", message: "plain", script: "require \"reject\"; reject text: # comment\nline\n..dot\n.\n;", want: "reject line??.dot"},

@@ -157,15 +157,17 @@ func (f friends) Members(_ context.Context, _ string, most int) ([]string, error
 // TestExtLists checks RFC 6134.
 func TestExtLists(t *testing.T) {
 	for script, want := range map[string]string{
-		`redirect :list ":addrbook:friends";`:                                                                       "redirect ann@example.com\nredirect x@example.net",
-		`redirect :copy :list "urn:ietf:params:sieve:addrbook:friends";`:                                            "redirect ann@example.com\nredirect x@example.net\nkeep",
-		`redirect :list ":addrbook:others";`:                                                                        "keep", // fails
-		`if address :list "from" ":addrbook:friends" { fileinto "${0}"; }`:                                          "into ann@example.com",
-		`if header :list "from" ["x", ":addrbook:friends"] { fileinto "a"; }`:                                       "into a",
-		`if envelope :list "from" ":addrbook:friends" { fileinto "a"; }`:                                            "into a",
-		`if address :list "to" [":addrbook:friends", ":addrbook:others"] { fileinto "a"; }`:                         "keep",
-		`if string :list "x@example.net" ":addrbook:friends" { discard; }`:                                          "",
-		`if allof (valid_ext_list ":addrbook:friends", not valid_ext_list [":addrbook:friends", "x"]) { discard; }`: "",
+		`redirect :list ":addrbook:friends";`:                                                                           "redirect ann@example.com\nredirect x@example.net",
+		`redirect :copy :list "urn:ietf:params:sieve:addrbook:friends";`:                                                "redirect ann@example.com\nredirect x@example.net\nkeep",
+		`if valid_ext_list "tag:example.com,2010-05-28:mylist" { redirect :list "tag:example.com,2010-05-28:mylist"; }`: "keep",
+		`redirect :list "tag:example.com,2010-05-28:mylist";`:                                                           "keep", // fails
+		`redirect :list ":addrbook:others";`:                                                                            "keep", // fails
+		`if address :list "from" ":addrbook:friends" { fileinto "${0}"; }`:                                              "into ann@example.com",
+		`if header :list "from" ["x", ":addrbook:friends"] { fileinto "a"; }`:                                           "into a",
+		`if envelope :list "from" ":addrbook:friends" { fileinto "a"; }`:                                                "into a",
+		`if address :list "to" [":addrbook:friends", ":addrbook:others"] { fileinto "a"; }`:                             "keep",
+		`if string :list "x@example.net" ":addrbook:friends" { discard; }`:                                              "",
+		`if allof (valid_ext_list ":addrbook:friends", not valid_ext_list [":addrbook:friends", "x"]) { discard; }`:     "",
 	} {
 		s, err := NewCompiler(DefaultOptions()).Compile(`require ["extlists", "fileinto", "copy", "variables", "envelope"];` + script)
 		if err != nil {

@@ -90,7 +90,11 @@ func compileValidList(c *compiler, a *call) cond {
 // redirectList is redirect :list: to each of a list, or, when that is too many, to none.
 func redirectList(c *compiler, a *call) op {
 	to, dsn := c.text(a.pos[0]), c.dsnTags(a)
-	if to.constant() && listName(to.fixed) == "" {
+	switch {
+	case !to.constant() || listName(to.fixed) != "":
+	case strings.Contains(to.fixed, ":"): // a URI of lists that are not kept here: valid_ext_list may ask for it first
+		c.warnf(to.pos, "there is no list %q: a message that comes to this stays as it is", clip(to.fixed))
+	default:
 		c.errf(to.pos, "%q is no list", clip(to.fixed))
 	}
 	return func(r *run) error {

@@ -92,7 +92,7 @@ var (
 	relational = extension{name: "relational", rfc: "5231", tags: map[string][]tagDef{"*": {
 		{name: "count", value: "s", group: "match"}, {name: "value", value: "s", group: "match"}}}}
 	regex = extension{name: "regex", rfc: "draft-murchison-sieve-regex", tags: map[string][]tagDef{
-		"*": {{name: "regex", group: "match"}}, "set": {{name: "quoteregex", group: "20"}}}}
+		"*": {{name: "regex", group: "match"}}, "set": {{name: "quoteregex", group: "20"}}, "extracttext": {{name: "quoteregex", group: "20"}}}}
 )
 
 // matchTags are the tags of a test that matches.

@@ -17,7 +17,7 @@ var enotify = extension{name: "enotify", rfc: "5435",
 		{name: "valid_notify_method", shape: shape{args: "l"}, compile: compileValidNotify},
 		{name: "notify_method_capability", shape: shape{tags: matchTags, args: "ssl"}, compile: compileNotifyCapability},
 	},
-	tags: map[string][]tagDef{"set": {{name: "encodeurl", group: "15"}}},
+	tags: map[string][]tagDef{"set": {{name: "encodeurl", group: "15"}}, "extracttext": {{name: "encodeurl", group: "15"}}},
 }
 
 // methodProblem tells what is wrong with a notification's URI; "" when nothing is.
