@@ -65,13 +65,20 @@ func (s *Series) FreeBusy(dst []Busy, r Range, zone *recur.Zone) []Busy {
 			})
 		}
 	case "VEVENT":
+		var last *ics.Component // of which busy is known: looking reads all its properties
+		var busy BusyType
 		for in, err := range s.Set.Instances(start, end, zone, limits) {
 			if err != nil {
 				break
 			}
-			if k := s.Component(in.Override); k != nil {
-				add(in.Begin, in.End, EventBusy(k))
+			k := s.Component(in.Override)
+			if k == nil {
+				continue
 			}
+			if k != last {
+				last, busy = k, EventBusy(k)
+			}
+			add(in.Begin, in.End, busy)
 		}
 	}
 	return dst
