@@ -82,7 +82,7 @@ func (e *env) put(id storage.CollectionID, name, text string, cond calendar.Cond
 func (e *env) query(id storage.CollectionID, f *query.Filter, zone *recur.Zone) (names []string) {
 	e.t.Helper()
 	e.view(func(v *storage.View) error {
-		for m, err := range calendar.Query(context.Background(), v, e.blobs, id, f, zone) {
+		for m, err := range calendar.Query(context.Background(), v, e.blobs, id, f, zone, nil) {
 			if err != nil {
 				return err
 			}
@@ -510,7 +510,7 @@ func compare(t *testing.T, e *env, id storage.CollectionID, model map[string]str
 				busy = query.FreeBusy(busy, c, *rg, zone)
 			}
 			e.view(func(v *storage.View) error {
-				got, err := calendar.FreeBusy(context.Background(), v, e.blobs, id, *rg, zone)
+				got, err := calendar.FreeBusy(context.Background(), v, e.blobs, id, *rg, zone, nil)
 				if want := query.Merge(busy); !slices.Equal(got, want) {
 					t.Fatalf("busy in %v: %v, want %v", rg, got, want)
 				}
@@ -581,7 +581,7 @@ func BenchmarkFreeBusyWeek10000(b *testing.B) {
 	b.ResetTimer()
 	for b.Loop() {
 		e.view(func(v *storage.View) error {
-			_, err := calendar.FreeBusy(context.Background(), v, e.blobs, id, rg, nil)
+			_, err := calendar.FreeBusy(context.Background(), v, e.blobs, id, rg, nil, nil)
 			return err
 		})
 	}

@@ -94,8 +94,16 @@ type Export struct {
 	Store    *storage.Store
 	Account  storage.AccountID
 	Calendar storage.CollectionID
-	Name     string // shown as the calendar's name, may be empty
-	Public   bool   // without what is private or confidential (RFC 5545 §3.8.1.3), and without alarms
+	Name     string            // shown as the calendar's name, may be empty
+	As       storage.AccountID // who is to see it; 0: the owner
+	Public   bool              // without what is private or confidential (RFC 5545 §3.8.1.3), and without alarms
+}
+
+func (x *Export) viewer(v *storage.View) (*Viewer, error) {
+	if x.As == 0 {
+		return nil, nil
+	}
+	return ViewAs(v, x.Calendar, x.As)
 }
 
 // exportAtOnce is how many objects are read in one snapshot.
@@ -129,10 +137,17 @@ func (x *Export) Write(ctx context.Context, w io.Writer) error {
 	}
 	for batch := range slices.Chunk(entries, exportAtOnce) {
 		err := x.Store.View(ctx, x.Account, func(v *storage.View) error {
+			as, err := x.viewer(v)
+			if err != nil {
+				return err
+			}
 			for i := range batch {
 				raw, err := Peek(ctx, v, x.Store.Blobs(), batch[i].Object)
 				if err != nil {
 					continue // gone meanwhile
+				}
+				if raw, err = as.Data(batch[i].Num, raw); err != nil {
+					return err
 				}
 				out.add(raw)
 			}

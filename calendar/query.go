@@ -16,7 +16,7 @@ import (
 // Match is an entry that Query found.
 type Match struct {
 	Entry
-	read   func(storage.ObjectID) ([]byte, error)
+	read   func(*Entry) ([]byte, error)
 	raw    []byte
 	parsed *ics.Calendar
 }
@@ -25,7 +25,7 @@ type Match struct {
 // not be changed.
 func (m *Match) Data() ([]byte, error) {
 	if m.raw == nil {
-		raw, err := m.read(m.Object)
+		raw, err := m.read(&m.Entry)
 		if err != nil {
 			return nil, fmt.Errorf("calendar object %q: %w", m.Name, err)
 		}
@@ -48,10 +48,10 @@ func (m *Match) Calendar() (*ics.Calendar, error) {
 	return m.parsed, nil
 }
 
-// Query yields the objects that match a filter, by Num ascending. Floating times are read in zone.
+// Query yields the objects that match a filter, by Num ascending, as someone sees them. Floating times are read in zone.
 // A failure is yielded once, as the last. A Match's data can be read only while
 // the View lasts.
-func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.CollectionID, f *query.Filter, zone *recur.Zone) iter.Seq2[*Match, error] {
+func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.CollectionID, f *query.Filter, zone *recur.Zone, as *Viewer) iter.Seq2[*Match, error] {
 	return func(yield func(*Match, error) bool) {
 		if err := f.Validate(); err != nil {
 			yield(nil, err)
@@ -63,7 +63,13 @@ func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.Co
 			yield(nil, err)
 			return
 		}
-		read := func(o storage.ObjectID) ([]byte, error) { return Peek(ctx, v, blobs, o) }
+		read := func(e *Entry) ([]byte, error) {
+			raw, err := Peek(ctx, v, blobs, e.Object)
+			if err != nil {
+				return nil, err
+			}
+			return as.Data(e.Num, raw)
+		}
 		// try yields a row when it matches; false ends the query.
 		try := func(row storage.Row, certain bool) bool {
 			if err := ctx.Err(); err != nil {
@@ -88,6 +94,10 @@ func Query(ctx context.Context, v *storage.View, blobs blob.Store, id storage.Co
 				if !f.Match(c, zone) {
 					return true
 				}
+			}
+			if m.ETag, err = as.ETag(e.Num, e.ETag); err != nil {
+				yield(nil, err)
+				return false
 			}
 			return yield(m, nil)
 		}
@@ -127,8 +137,8 @@ func indexed(component string) bool {
 	return component == "VEVENT" || component == "VTODO" || component == "VJOURNAL"
 }
 
-// FreeBusy returns the merged busy time of a calendar in a range.
-func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage.CollectionID, r query.Range, zone *recur.Zone) ([]query.Busy, error) {
+// FreeBusy returns the merged busy time of a calendar in a range, with the TRANSP that someone gave its events.
+func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage.CollectionID, r query.Range, zone *recur.Zone, as *Viewer) ([]query.Busy, error) {
 	var busy []query.Busy
 	start, end := r.Unix()
 	table, err := v.Table(id)
@@ -140,10 +150,14 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 			if err != nil {
 				return nil, err
 			}
-			if h.busy == byte(query.Free) {
+			own, err := as.own(h.num)
+			if err != nil {
+				return nil, err
+			}
+			if h.busy == byte(query.Free) && own == nil {
 				continue
 			}
-			if h.begin < h.end && h.busy != mixedBusy {
+			if own == nil && h.begin < h.end && h.busy != mixedBusy {
 				busy = query.AppendBusy(busy, r, h.begin, h.end, query.BusyType(h.busy))
 				continue
 			}
@@ -157,6 +171,11 @@ func FreeBusy(ctx context.Context, v *storage.View, blobs blob.Store, id storage
 			raw, err := Peek(ctx, v, blobs, table.At(pos).Object)
 			if err != nil {
 				return nil, err
+			}
+			if own != nil {
+				if raw, err = as.Data(h.num, raw); err != nil {
+					return nil, err
+				}
 			}
 			c, err := parse(raw)
 			if err != nil {

@@ -240,7 +240,7 @@ func remove(tx *storage.Tx, id storage.CollectionID, e *Entry) error {
 	if err := tx.Remove(id, e.Num, []byte(e.Name)); err != nil {
 		return err
 	}
-	if err := eachProp(tx, id, e.Num, func(p storage.Prop) error { return tx.SetProp(p.PropKey, nil) }); err != nil {
+	if err := tx.ClearProps(id, e.Num); err != nil {
 		return err
 	}
 	return errors.Join(
@@ -250,20 +250,21 @@ func remove(tx *storage.Tx, id storage.CollectionID, e *Entry) error {
 		tx.SetIndex(id, e.key.bytes(e.Num), nil))
 }
 
-// eachProp calls fn with the properties of a row: those that all see, and the owner's.
-func eachProp(tx *storage.Tx, id storage.CollectionID, n storage.Num, fn func(storage.Prop) error) error {
+// propsOf are the properties of a row that go with it: with a copy those that all see and the owner's, with what
+// moves each user's own too.
+func propsOf(tx *storage.Tx, id storage.CollectionID, n storage.Num, move bool) ([]storage.Prop, error) {
+	if move {
+		return tx.AllProps(id, n)
+	}
+	var all []storage.Prop
 	for _, user := range []storage.AccountID{0, tx.Account()} {
 		props, err := tx.Props(storage.PropKey{Collection: id, Num: n, User: user})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, p := range props {
-			if err := fn(p); err != nil {
-				return err
-			}
-		}
+		all = append(all, props...)
 	}
-	return nil
+	return all, nil
 }
 
 // Copy copies an object to a name in the same account. With
@@ -306,8 +307,8 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 	if old != nil && old.UID != src.UID { // RFC 4791 §5.3.2.1
 		return e, false, &ics.Error{Condition: ics.NoUIDConflict, Text: "the object of that name has another UID", Other: as}
 	}
-	var props []storage.Prop
-	if err := eachProp(tx, from, src.Num, func(p storage.Prop) error { props = append(props, p); return nil }); err != nil {
+	props, err := propsOf(tx, from, src.Num, move)
+	if err != nil {
 		return e, false, err
 	}
 	if old != nil {
@@ -340,6 +341,11 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 		p.Collection, p.Num = to, e.Num
 		if err := tx.SetProp(p.PropKey, p.Value); err != nil {
 			return e, false, err
+		}
+		if p.Name == ownName {
+			if err := markOwn(tx, to, p.User); err != nil {
+				return e, false, err
+			}
 		}
 	}
 	return e, old != nil, nil

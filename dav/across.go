@@ -71,7 +71,7 @@ func (m *transfer) source() (from *Resource, body Body, props []storage.Prop, er
 		if props, err = m.seen(v, storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num}); err != nil {
 			return err
 		}
-		body, err = from.Tree.Open(rq.Context(), v, from.Entry.Object)
+		body, err = rq.open(v, from.Tree, from.Collection, from.Entry)
 		return err
 	})
 	return from, body, props, err
@@ -100,7 +100,7 @@ func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload, props []sto
 		return false, err
 	}
 	var old *Resource
-	e, err := m.to.Tree.ByName(v, parent.Collection.ID, name)
+	e, err := rq.byName(v, m.to.Tree, parent.Collection, name)
 	switch {
 	case err == nil:
 		old = rq.asMember(parent, &e, m.to.Path())
@@ -123,7 +123,7 @@ func (m *transfer) arrive(tx *storage.Tx, from *Resource, up Upload, props []sto
 	if err := rq.free(v, m.conds, m.to, what); err != nil {
 		return false, err
 	}
-	put, created, err := from.Tree.wrapPut(up, tx, parent, name)
+	put, created, err := rq.store(up, tx, parent, name)
 	if err != nil {
 		return false, err
 	}

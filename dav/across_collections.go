@@ -197,7 +197,7 @@ func (m *transfer) haul(from, made *Resource, names []string) (rest []string, er
 			if err != nil {
 				return err
 			}
-			if e, err = from.Tree.ByName(v, from.Collection.ID, l.name); err != nil {
+			if e, err = rq.byName(v, from.Tree, from.Collection, l.name); err != nil {
 				if errors.Is(err, storage.NotFound) {
 					return nil
 				}
@@ -206,7 +206,7 @@ func (m *transfer) haul(from, made *Resource, names []string) (rest []string, er
 			if l.props, err = m.seen(v, storage.PropKey{Collection: from.Collection.ID, Num: e.Num}); err != nil {
 				return err
 			}
-			body, err = from.Tree.Open(rq.Context(), v, e.Object)
+			body, err = rq.open(v, from.Tree, from.Collection, &e)
 			return err
 		})
 		if err != nil {
@@ -226,7 +226,7 @@ func (m *transfer) haul(from, made *Resource, names []string) (rest []string, er
 	}
 	return names[n:], rq.quietly(m.to.Owner.ID, func(tx *storage.Tx) error {
 		for _, l := range loads {
-			e, _, err := made.Tree.wrapPut(l.Upload, tx, made, l.name)
+			e, _, err := rq.store(l.Upload, tx, made, l.name)
 			if err != nil {
 				return err
 			}

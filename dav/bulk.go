@@ -290,7 +290,7 @@ func (rq *Request) doOne(collection *Target, o *one, contentType string) (e Entr
 	err = rq.update(func(tx *storage.Tx) error {
 		r, name, err := rq.placeFor(&tx.View, conds)
 		if err == nil {
-			e, _, err = t.Tree.wrapPut(up, tx, r, name)
+			e, _, err = rq.store(up, tx, r, name)
 		}
 		return err
 	})

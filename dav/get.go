@@ -35,7 +35,7 @@ func get(rq *Request, w http.ResponseWriter) error {
 		if err != nil {
 			return err
 		}
-		body, err = r.Tree.Open(rq.Context(), v, r.Entry.Object)
+		body, err = rq.open(v, r.Tree, r.Collection, r.Entry)
 		return err
 	})
 	if err == error(errNotModified) {

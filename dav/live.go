@@ -28,10 +28,7 @@ var webdav = Module{
 			w.Text(r.Entry.Type)
 			return nil
 		}},
-		{Name: elem.N("D:getcontentlength"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
-			w.Int(r.Entry.Size)
-			return nil
-		}},
+		{Name: elem.N("D:getcontentlength"), On: Member, All: true, Get: getLength},
 		{Name: elem.N("D:getlastmodified"), On: Member, All: true, Get: func(_ *Ask, r *Resource, w *elem.Writer) error {
 			w.Str(r.Entry.Modified.UTC().Format(http.TimeFormat))
 			return nil
@@ -199,4 +196,19 @@ func report(rq *Request, w http.ResponseWriter) error {
 		return Refuse(http.StatusForbidden, "D:supported-report")
 	}
 	return rep.Run(rq, w, r, root)
+}
+
+// getLength is the length that a GET of the actor's has.
+func getLength(a *Ask, r *Resource, w *elem.Writer) error {
+	if own, err := a.Own(a.View, r.Tree, r.Collection); own == nil || err != nil {
+		w.Int(r.Entry.Size)
+		return err
+	}
+	b, err := a.open(a.View, r.Tree, r.Collection, r.Entry)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	w.Int(b.Size())
+	return nil
 }

@@ -234,7 +234,7 @@ func (g *getter) find(href string) (*Resource, error) {
 }
 
 func (g *getter) member(name, href string) (*Resource, error) {
-	e, err := g.parent.Tree.ByName(g.v, g.parent.Collection.ID, name)
+	e, err := g.rq.byName(g.v, g.parent.Tree, g.parent.Collection, name)
 	if err != nil {
 		return nil, err
 	}

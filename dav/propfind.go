@@ -473,6 +473,10 @@ func (rq *Request) members(v *storage.View, r *Resource) (iter.Seq[*Resource], e
 	if err != nil {
 		return nil, err
 	}
+	own, err := rq.Own(v, r.Tree, r.Collection)
+	if err != nil {
+		return nil, err
+	}
 	return func(yield func(*Resource) bool) {
 		for _, m := range all {
 			if !yield(m) {
@@ -483,6 +487,9 @@ func (rq *Request) members(v *storage.View, r *Resource) (iter.Seq[*Resource], e
 		var entry Entry
 		for e := range r.Tree.Entries(t) {
 			entry = e
+			if own != nil {
+				_ = own.Entry(&entry) // where that fails it is what the owner sees: left out it would be taken for gone
+			}
 			m = Resource{Kind: r.Tree.Member, Path: r.member(e.Name), Tree: r.Tree, Owner: r.Owner,
 				Collection: r.Collection, Entry: &entry, Rights: r.Rights, Mount: r.Mount}
 			if !yield(&m) {

@@ -45,7 +45,7 @@ func put(rq *Request, w http.ResponseWriter) error {
 		if r, name, err = rq.placeFor(&tx.View, conds); err != nil {
 			return err
 		}
-		e, created, err = t.Tree.wrapPut(up, tx, r, name)
+		e, created, err = rq.store(up, tx, r, name)
 		return err
 	})
 	if err != nil {
@@ -63,18 +63,10 @@ func put(rq *Request, w http.ResponseWriter) error {
 		h["Schedule-Tag"] = []string{`"` + e.ScheduleTag + `"`}
 	}
 	if rq.Prefer.Representation {
-		return rq.represent(w, &e, status)
+		return rq.represent(w, r.Collection, &e, status)
 	}
 	w.WriteHeader(status)
 	return nil
-}
-
-func (t *Tree) wrapPut(up Upload, tx *storage.Tx, r *Resource, name string) (Entry, bool, error) {
-	e, created, err := up.Put(tx, r.Collection.ID, name)
-	if err != nil && t.Wrap != nil {
-		err = t.Wrap(err, r.member)
-	}
-	return e, created, err
 }
 
 // wrap turns a domain's error into one of HTTP, with hrefs beside the request's target.
@@ -124,11 +116,13 @@ func (rq *Request) placeFor(v *storage.View, conds *conditions) (*Resource, stri
 		}
 	}
 	var old *Entry
-	e, err := t.Tree.ByName(v, parent.Collection.ID, name)
+	e, err := rq.byName(v, t.Tree, parent.Collection, name)
 	switch {
 	case err == nil:
 		old = &e
-		err = parent.need(storage.Write)
+		if err = parent.need(storage.Write); err != nil && rq.ownOnly(parent) {
+			err = nil // what he sends is looked at by store
+		}
 	case errors.Is(err, storage.NotFound):
 		err = parent.need(storage.Insert)
 	}
@@ -161,10 +155,10 @@ func (rq *Request) notHere() *Error {
 
 // represent answers a write with the member as it is now (RFC 7240 §4.2, RFC
 // 8144 §3.1).
-func (rq *Request) represent(w http.ResponseWriter, e *Entry, status int) error {
+func (rq *Request) represent(w http.ResponseWriter, c *storage.Collection, e *Entry, status int) error {
 	var body Body
 	err := rq.view(rq.Target.account(rq), func(v *storage.View) (err error) {
-		body, err = rq.Target.Tree.Open(rq.Context(), v, e.Object)
+		body, err = rq.open(v, rq.Target.Tree, c, e)
 		return err
 	})
 	if err != nil {
@@ -204,7 +198,7 @@ func (rq *Request) refused(w http.ResponseWriter, conds *conditions, err error) 
 	if verr != nil || now.Entry == nil || !now.Rights.Has(storage.Read) {
 		return err
 	}
-	return rq.represent(w, now.Entry, http.StatusPreconditionFailed)
+	return rq.represent(w, now.Collection, now.Entry, http.StatusPreconditionFailed)
 }
 
 // remove answers DELETE (RFC 4918 §9.6).

@@ -25,6 +25,8 @@ type Request struct {
 	// State is a report's own, for the properties that it asks.
 	State any
 
+	viewing viewing
+
 	begun bool // some of the answer was sent
 
 	mounted map[storage.Share]*mount // what was looked up; nil: no mount

@@ -93,7 +93,7 @@ func (rq *Request) locateFor(v *storage.View, t *Target, instead storage.Rights)
 			return nil, err // whether it is there or not
 		}
 	}
-	e, err := t.Tree.ByName(v, parent.Collection.ID, name)
+	e, err := rq.byName(v, t.Tree, parent.Collection, name)
 	if err != nil {
 		return nil, err
 	}

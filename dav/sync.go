@@ -456,6 +456,9 @@ func (st *syncState) fillOne(v *storage.View, l *Listing) (more bool, err error)
 	m := Resource{}
 	one := func(e Entry) error {
 		s := st.self
+		if err := l.rq.seen(v, s.Tree, s.Collection, &e); err != nil {
+			return err
+		}
 		m = Resource{Kind: s.Tree.Member, Path: s.member(e.Name), Tree: s.Tree, Owner: s.Owner, Collection: s.Collection, Entry: &e, Rights: s.Rights, Mount: s.Mount}
 		return l.Resource(v, &m)
 	}

@@ -59,6 +59,10 @@ type Tree struct {
 	// together, by its index; they are valid during the call. A property finds them in Resource.Loaded. May be nil.
 	Bodies func(v *storage.View, objects []storage.ObjectID, fn func(i int, body []byte) error) error
 
+	// Own is how a user sees members of a collection of another's, where that differs from what is stored; its View stays
+	// open. May be nil.
+	Own func(v *storage.View, id storage.CollectionID, user storage.AccountID) (Own, error)
+
 	// Open returns a member's body.
 	Open func(ctx context.Context, v *storage.View, o storage.ObjectID) (Body, error)
 	// Negotiate returns a member in the form that a GET asks for, nil when that is

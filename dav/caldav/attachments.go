@@ -94,8 +94,16 @@ func (f *face) attach(rq *dav.Request, w http.ResponseWriter, _ *elem.Reader, _ 
 			return err
 		}
 		defer o.Release()
-		raw = o.Raw
-		e, _, err = upload{Object: o}.Put(tx, r.Collection.ID, r.Entry.Name)
+		if e, _, err = (upload{Object: o}).Put(tx, r.Collection.ID, r.Entry.Name); err != nil {
+			return err
+		}
+		as, err := calendar.ViewAs(&tx.View, r.Collection.ID, rq.Actor.ID)
+		if err == nil {
+			e.ETag, err = as.ETag(e.Num, e.ETag)
+		}
+		if err == nil {
+			raw, err = as.Data(e.Num, o.Raw)
+		}
 		return err
 	})
 	if err != nil {

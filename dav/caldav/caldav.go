@@ -66,7 +66,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Look) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
-		Bodies: calendar.Bodies, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Split: split, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Bodies: calendar.Bodies, Own: viewAs, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Split: split, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
 		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index, Copied: calendar.Copied,
 		Alias: [][]xml.Name{elem.Names("D:collection", "CS:subscribed"), elem.Names("D:collection", "C:calendar", "CS:subscribed")},
 	}
@@ -152,7 +152,37 @@ func (f *face) open(ctx context.Context, v *storage.View, o storage.ObjectID) (d
 type upload struct {
 	*calendar.Object
 	altered bool
+	ctx     context.Context
+	sharing calendar.Sharing
 }
+
+// PutOwn is Put by one who shares the calendar of another: alarms and TRANSP are his own.
+func (u upload) PutOwn(tx *storage.Tx, id storage.CollectionID, name string, user storage.AccountID, write bool) (dav.Entry, bool, error) {
+	s := u.sharing
+	s.User, s.Write = user, write
+	e, created, altered, err := s.Put(u.ctx, tx, id, name, u.Object)
+	out := entry(e)
+	out.Altered = u.altered || altered
+	return out, created, err
+}
+
+// ownParts is what a user sees of objects in another's calendar.
+type ownParts struct{ *calendar.Viewer }
+
+func viewAs(v *storage.View, id storage.CollectionID, user storage.AccountID) (dav.Own, error) {
+	w, err := calendar.ViewAs(v, id, user)
+	if w == nil || err != nil {
+		return nil, err
+	}
+	return ownParts{w}, nil
+}
+
+func (o ownParts) Entry(e *dav.Entry) (err error) {
+	e.ETag, err = o.ETag(e.Num, e.ETag)
+	return err
+}
+
+func (o ownParts) Body(n storage.Num, b []byte) ([]byte, error) { return o.Data(n, b) }
 
 func (u upload) Put(tx *storage.Tx, id storage.CollectionID, name string) (dav.Entry, bool, error) {
 	e, created, err := calendar.Put(tx, id, name, u.Object, calendar.Condition{})
@@ -174,11 +204,13 @@ func (f *face) prepare(rq *dav.Request, body io.Reader) (dav.Upload, error) {
 	}
 	limits := ics.DefaultLimits()
 	limits.Size = int(f.cfg.MaxObject)
-	o, err := calendar.Prepare(rq.Context(), f.blobs(), raw, calendar.Options{Limits: limits, Attendees: f.cfg.MaxAttendees, Strict: true})
+	options := calendar.Options{Limits: limits, Attendees: f.cfg.MaxAttendees, Strict: true}
+	o, err := calendar.Prepare(rq.Context(), f.blobs(), raw, options)
 	if err != nil {
 		return nil, err
 	}
-	return upload{o, altered}, nil
+	options.Limits.Size += 64 << 10 // with the alarms of others
+	return upload{o, altered, rq.Context(), calendar.Sharing{Blobs: f.blobs(), Options: options}}, nil
 }
 
 // split cuts a calendar with objects of several UIDs into those objects.

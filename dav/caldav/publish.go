@@ -170,7 +170,7 @@ func (f *face) publicBusy(w http.ResponseWriter, r *http.Request, a storage.Acco
 	}
 	var busy []query.Busy
 	err := f.store.View(r.Context(), a, func(v *storage.View) (err error) {
-		busy, err = calendar.FreeBusy(r.Context(), v, f.blobs(), id, in, s.Zone())
+		busy, err = calendar.FreeBusy(r.Context(), v, f.blobs(), id, in, s.Zone(), nil)
 		return err
 	})
 	if err != nil {
@@ -201,7 +201,7 @@ func (f *face) index(rq *dav.Request, w http.ResponseWriter, r *dav.Resource) (b
 	if !asked && !strings.Contains(accept, "text/calendar") && accept != "" && accept != "*/*" {
 		return false, nil
 	}
-	x := calendar.Export{Store: f.store, Account: r.Collection.Account, Calendar: r.Collection.ID}
+	x := calendar.Export{Store: f.store, Account: r.Collection.Account, Calendar: r.Collection.ID, As: rq.Actor.ID}
 	err := f.store.View(rq.Context(), r.Collection.Account, func(v *storage.View) error {
 		x.Name = dav.LabelOf(v, r.Collection)
 		return nil

@@ -54,7 +54,11 @@ func (f *face) query(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, _ e
 		if err != nil {
 			return err
 		}
-		for m, err := range calendar.Query(rq.Context(), v, f.blobs(), c.Collection.ID, filter, zone) {
+		as, err := calendar.ViewAs(v, c.Collection.ID, rq.Actor.ID)
+		if err != nil {
+			return err
+		}
+		for m, err := range calendar.Query(rq.Context(), v, f.blobs(), c.Collection.ID, filter, zone, as) {
 			if err != nil {
 				return err
 			}
@@ -93,13 +97,21 @@ func (f *face) parsed(a *dav.Ask, r *dav.Resource) (*ics.Calendar, error) {
 
 // octets are those of an object, valid until the View ends.
 func (f *face) octets(a *dav.Ask, r *dav.Resource) ([]byte, error) {
-	switch m := r.Loaded.(type) {
-	case *calendar.Match:
+	if m, ok := r.Loaded.(*calendar.Match); ok {
 		return m.Data()
-	case []byte:
-		return m, nil
 	}
-	return calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object)
+	b, ok := r.Loaded.([]byte)
+	if !ok {
+		var err error
+		if b, err = calendar.Peek(a.Context(), a.View, f.blobs(), r.Entry.Object); err != nil {
+			return nil, err
+		}
+	}
+	own, err := a.Own(a.View, r.Tree, r.Collection)
+	if own == nil || err != nil {
+		return b, err
+	}
+	return own.Body(r.Entry.Num, b)
 }
 
 // freeBusy answers free-busy-query (RFC 4791 §7.10): iCalendar, not a
@@ -128,7 +140,11 @@ func (f *face) freeBusy(rq *dav.Request, w http.ResponseWriter, r *elem.Reader, 
 		if err != nil || s.Transparent && rq.Target.Path() != c.Path && len(rq.Target.Rest) == 0 {
 			return err // a transparent calendar counts only when it is asked itself (RFC 6638 §9.1)
 		}
-		b, err := calendar.FreeBusy(rq.Context(), v, f.blobs(), c.Collection.ID, *in, s.Zone())
+		as, err := calendar.ViewAs(v, c.Collection.ID, rq.Actor.ID)
+		if err != nil {
+			return err
+		}
+		b, err := calendar.FreeBusy(rq.Context(), v, f.blobs(), c.Collection.ID, *in, s.Zone(), as)
 		busy = append(busy, b...)
 		if err == nil && c.Collection.Account != asked && len(rq.Target.Rest) == 0 {
 			asked = c.Collection.Account
