@@ -313,13 +313,13 @@ var matrix = map[string]struct {
 		S: * STATUS INBOX (HIGHESTMODSEQ $m)
 		S: a OK $...
 		C: b STORE 1 +FLAGS \Seen
-		S: * 1 FETCH (FLAGS (\Seen \Recent) MODSEQ ($n))
+		S: * 1 FETCH (UID 1 FLAGS (\Seen \Recent) MODSEQ ($n))
 		S: b OK $...
 		C: c FETCH 1:* (FLAGS) (CHANGEDSINCE $m)
 		S: * 1 FETCH (FLAGS (\Seen \Recent) MODSEQ ($n))
 		S: c OK $...
 		C: d STORE 1:2 (UNCHANGEDSINCE $m) +FLAGS.SILENT (\Flagged)
-		S: * 2 FETCH (MODSEQ ($o))
+		S: * 2 FETCH (UID 2 MODSEQ ($o))
 		S: d OK [MODIFIED 1] $...
 		C: e UID STORE 1 (UNCHANGEDSINCE $n) +FLAGS (\Flagged)
 		S: * 1 FETCH (UID 1 FLAGS (\Seen \Flagged \Recent) MODSEQ ($p))

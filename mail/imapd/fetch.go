@@ -159,7 +159,7 @@ func (f *fetch) appendFlags(uid imap.UID, flags mail.Flags) {
 // the mod-sequence alone.
 func (f *fetch) flagsChanged(pos int, m mail.Message, flags bool) error {
 	f.open(f.v.seq(pos, m.UID))
-	if !f.c.has(uidOnlyOn) && (f.c.uid || f.c.notify != nil || f.c.has(qresyncOn|rev2On)) { // RFC 7162 §3.2.10, RFC 9051 §7.5.2, RFC 5465 §5.1
+	if !f.c.has(uidOnlyOn) && (f.c.uid || f.c.notify != nil || f.c.has(condstoreOn|rev2On)) { // RFC 7162 §3.2.4, RFC 9051 §7.5.2, RFC 5465 §5.1
 		f.buf = append(f.buf, "UID "...)
 		f.buf = wire.AppendUint(f.buf, uint64(m.UID))
 		f.buf = append(f.buf, ' ')
@@ -213,6 +213,10 @@ func (f *fetch) tell() {
 	if f.c.has(condstoreOn) && !f.args.modseq {
 		f.buf = append(f.buf, ' ')
 		f.appendModseq(m.Modseq)
+	}
+	if f.c.has(condstoreOn) && !f.args.uid && !f.c.has(uidOnlyOn) { // RFC 7162 §3.2.4
+		f.buf = append(f.buf, " UID "...)
+		f.buf = wire.AppendUint(f.buf, uint64(m.UID))
 	}
 	f.told = append(f.told, m.UID)
 }

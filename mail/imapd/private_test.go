@@ -82,7 +82,7 @@ func TestPrivateSeen(t *testing.T) {
 
 		# Other flags are for all, and told at once.
 		C: k STORE 2 +FLAGS (\Seen \Answered)
-		S: * 2 FETCH (FLAGS ($...) MODSEQ ($...))
+		S: * 2 FETCH (UID 2 FLAGS ($...) MODSEQ ($...))
 		S: k OK $...
 		2C: i UID STORE 2 -FLAGS (\Seen)
 		2S: * 2 FETCH (UID 2 FLAGS (\Seen \Answered) MODSEQ ($b))
@@ -157,10 +157,10 @@ func TestPrivateSeenIdle(t *testing.T) {
 		S: d OK [READ-WRITE] $...
 		C: e STORE 1 +FLAGS.SILENT (\Seen)
 		S: e OK $...
-		3S: * 1 FETCH (FLAGS (\Seen) MODSEQ ($m))
+		3S: * 1 FETCH (UID 1 FLAGS (\Seen) MODSEQ ($m))
 		C: f STORE 1 +FLAGS.SILENT (\Flagged)
 		S: f OK $...
-		3S: * 1 FETCH (FLAGS (\Seen \Flagged) MODSEQ ($n))
+		3S: * 1 FETCH (UID 1 FLAGS (\Seen \Flagged) MODSEQ ($n))
 		2S: * 1 FETCH (FLAGS (\Flagged \Recent))
 		3C: DONE
 		3S: b OK $...
