@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/quotedprintable"
 	"strings"
 	"sync"
 	"testing"
@@ -473,6 +474,27 @@ func TestRedirectDSN(t *testing.T) {
 		r.must(r.send(tc.from, hello, false, "ann")[0])
 		if len(r.sent.reports) != 1 || r.sent.reports[0] != tc.want {
 			t.Errorf("%s: %v, want %s", tc.script, r.sent.reports, tc.want)
+		}
+	}
+}
+
+// TestLongNotification checks that the subject of a notification is bounded, and nothing of its message lost.
+func TestLongNotification(t *testing.T) {
+	r := newRig(t, DefaultConfig())
+	long := strings.Repeat("wörd ", 1000)
+	r.use(`require "enotify"; notify :message "` + long + `" "mailto:x@example.net"; notify :message "` + long + `" "mailto:y@example.net?body=hello";`)
+	r.must(r.send("carl@example.net", hello, false, "ann")[0])
+	sent := r.sent.take()
+	if len(sent) != 2 {
+		t.Fatal(sent)
+	}
+	for i, words := range []int{1000, 0} {
+		_, content, _ := strings.Cut(sent[i], "\n")
+		header, body, _ := strings.Cut(content, "\r\n\r\n")
+		text, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
+		r.must(err)
+		if len(header) > 1500 || strings.Count(string(text), "wörd") != words {
+			t.Errorf("a header of %d bytes, a body %q", len(header), text)
 		}
 	}
 }

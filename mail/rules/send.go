@@ -240,7 +240,7 @@ func (d *delivering) answer(a sieve.Vacation) []byte {
 	return l.bytes(d.hostname)
 }
 
-// maxSubject is how much of a subject an answer repeats, in characters.
+// maxSubject is how much of a subject an answer repeats, and of its message a notification has in its own, in characters.
 const maxSubject = 250
 
 // short cuts a text to n characters.
@@ -390,8 +390,11 @@ func (d *delivering) notify(a sieve.Notify) {
 		l.from = list[0].Addr()
 	}
 	from, subject := message.Decode([]byte(d.field("From"))), message.Decode([]byte(d.field("Subject")))
-	if a.Message != "" {
-		l.subject = a.Message // RFC 5436 §2.5
+	if a.Message != "" { // RFC 5436 §2.5; a longer one is the text too
+		l.subject = short(a.Message, maxSubject)
+		if l.subject != a.Message && l.text == "" {
+			l.text = a.Message + "\n"
+		}
 	}
 	if l.subject == "" {
 		l.subject = "New message: " + subject
