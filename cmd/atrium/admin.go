@@ -33,10 +33,8 @@ func configFlag(fs *flag.FlagSet) {
 
 // loadConfig reads the configuration that the flags name. With -data a missing file is no mistake.
 func (i *invocation) loadConfig() (configs.Config, error) {
-	file, data := i.flags.Lookup("config"), i.flags.Lookup("data").Value.String()
-	named := false
-	i.flags.Visit(func(f *flag.Flag) { named = named || f.Name == "config" })
-	if data != "" && !named {
+	file, data := i.configFile(), i.flags.Lookup("data").Value.String()
+	if file == "" {
 		c := configs.Default()
 		domain, err := os.ReadFile(filepath.Join(data, domainFile))
 		if errors.Is(err, os.ErrNotExist) {
@@ -47,7 +45,7 @@ func (i *invocation) loadConfig() (configs.Config, error) {
 		}
 		return c, c.Parse(fmt.Sprintf("domain = %q\ndata = %q\n", strings.TrimSpace(string(domain)), data))
 	}
-	c, err := configs.Load(file.Value.String())
+	c, err := configs.Load(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return c, fmt.Errorf("%w; name the server's configuration with -config FILE or its data with -data FOLDER", err)
 	}
@@ -55,6 +53,16 @@ func (i *invocation) loadConfig() (configs.Config, error) {
 		c.Data = data
 	}
 	return c, err
+}
+
+// configFile is the configuration file to be read, "" when only the data folder is named.
+func (i *invocation) configFile() string {
+	named := i.flags.Lookup("data").Value.String() == ""
+	i.flags.Visit(func(f *flag.Flag) { named = named || f.Name == "config" })
+	if !named {
+		return ""
+	}
+	return i.flags.Lookup("config").Value.String()
 }
 
 // call carries out an operation in the running server, else on the store.

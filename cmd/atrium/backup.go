@@ -25,7 +25,9 @@ var backupCommand = &command{
 backup is a file that is named by its time (UTC) and has only the bodies that those before it in the
 folder do not have: keep them together. A name that ends in ` + backupSuffix + ` is a single file
 with everything. The running server writes it, as the user that it runs as.
-The configuration and certificates are no part of it.`,
+The configuration file that is named, the certificates that the server made and its keys
+are part of it: keep it as you keep passwords. Certificates that the configuration names by a path
+are not.`,
 	run:   runBackup,
 	flags: configFlag,
 }
@@ -34,7 +36,8 @@ var restoreCommand = &command{
 	name: "restore", short: "make the store anew from a backup", args: "FOLDER | FILE" + backupSuffix,
 	long: `Writes a backup into a data folder that has no store; of a folder of backups the newest,
 or with a FILE of it that one. Bodies are looked for in all files beside it. Nothing is
-there before all is. Run "atrium check -deep" afterwards.`,
+there before all is. Certificates and keys come into the data folder with it, where there are
+none, and the configuration of that time, as atrium.toml. Run "atrium check -deep" afterwards.`,
 	run:   runRestore,
 	flags: configFlag,
 }
@@ -44,7 +47,10 @@ const (
 	backupTime   = "20060102T150405.000Z"
 )
 
-type backupArgs struct{ Path string }
+type backupArgs struct {
+	Path   string
+	Config string // the text of the configuration file; "" when there is none
+}
 
 type backupResult struct {
 	File string
@@ -60,7 +66,13 @@ func runBackup(i *invocation) error {
 		return err
 	}
 	var r backupResult
-	if err := i.call("backup", backupArgs{to}, &r); err != nil {
+	var config []byte
+	if file := i.configFile(); file != "" {
+		if config, err = os.ReadFile(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if err := i.call("backup", backupArgs{to, string(config)}, &r); err != nil {
 		return err
 	}
 	fmt.Fprintf(i.out, "%s: %d bodies", r.File, r.Bodies)
@@ -113,6 +125,9 @@ func makeBackup(h *house, ctx context.Context, raw json.RawMessage, progress fun
 	out.Backed, err = h.store.Backup(ctx, f, has, func(done, all int) {
 		progress(control.Progress{Done: done, All: all})
 	})
+	if err == nil {
+		err = writeFiles(f, h.cfg.Data, args.Config)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -213,10 +228,14 @@ func runRestore(i *invocation) error {
 			return err
 		}
 	}
-	if err := syncFolder(cfg.Data); err != nil {
+	kept, err := readFiles(files[0], cfg.Data)
+	if err = errors.Join(err, syncFolder(cfg.Data)); err != nil {
 		return err
 	}
 	fmt.Fprintf(i.out, "%s: restored from %s, %d bodies\n", cfg.Data, files[0], r.Bodies)
+	if slices.Contains(kept, configName) {
+		fmt.Fprintf(i.out, "the configuration of that server is %s; the one in use stays as it is\n", filepath.Join(cfg.Data, configName))
+	}
 	if r.Missing > 0 {
 		return exitError{exitBroken, fmt.Errorf("%d bodies are in none of the %d files beside it; \"atrium check\" tells whose", r.Missing, len(files))}
 	}

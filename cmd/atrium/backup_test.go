@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,6 +60,20 @@ func TestBackup(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(j.data, ".restore")); err == nil {
 			t.Error("the scratch folder is left")
 		}
+		for _, name := range []string{"push.keys", "tls/server.pem", "tls/server.key", "tls/authority.key"} {
+			want, err := os.ReadFile(filepath.Join(i.data, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(filepath.Join(j.data, name))
+			info, err2 := os.Stat(filepath.Join(j.data, name))
+			if err != nil || err2 != nil || string(got) != string(want) || strings.HasSuffix(name, "key") && info.Mode().Perm() != 0o600 {
+				t.Errorf("%s after restore: %q, %v, %v", name, got, err, err2)
+			}
+		}
+		if got, err := os.ReadFile(filepath.Join(j.data, configName)); err != nil || string(got) != string(text) {
+			t.Errorf("configuration after restore: %q, %v", got, err)
+		}
 		j.admin(exitOK, "", "check", "-deep")
 		if out, _ := j.admin(exitOK, "", "account", "list"); !strings.Contains(out, "ann@"+testDomain) {
 			t.Errorf("accounts after restore:\n%s", out)
@@ -95,5 +110,47 @@ func TestBackup(t *testing.T) {
 	code, _, errOut := program(t, "", "restore", "-data", filepath.Join(t.TempDir(), "data"), folder)
 	if code != exitBroken || !strings.Contains(errOut, "2 bodies are in none of the 1 files") {
 		t.Errorf("without the first backup: %d\n%s", code, errOut)
+	}
+}
+
+// TestKeptFiles: what an archive says never leads out of the data folder, and what is there stays.
+func TestKeptFiles(t *testing.T) {
+	for _, bad := range []string{"../x", "/etc/x", "tls/../../x", "journal/1", "CHECKPOINT", "tls\\x", "", "tls/", "c:tls"} {
+		if kept(bad) {
+			t.Errorf("%q may be written", bad)
+		}
+	}
+	from, to := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{"tls/a.key": "a", "tls/deep/b.pem": "b", "push.keys": "of the backup", "journal": "no"} {
+		path := filepath.Join(from, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(to, "push.keys"), []byte("there"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(from, "x.backup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("what the store wrote"); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFiles(f, from, "text = 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	names, err := readFiles(f.Name(), to)
+	if got := strings.Join(names, " "); err != nil || got != "atrium.toml tls/a.key tls/deep/b.pem" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for name, want := range map[string]string{"push.keys": "there", "tls/deep/b.pem": "b", configName: "text = 1\n"} {
+		if got, err := os.ReadFile(filepath.Join(to, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(to, "journal")); err == nil {
+		t.Error("what is the store's was restored as a file")
 	}
 }
