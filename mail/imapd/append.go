@@ -1,13 +1,16 @@
 package imapd
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
 	"atrium/mail/imapd/wire"
+	"atrium/mail/message"
 	"atrium/storage"
 	"atrium/storage/blob"
 )
@@ -138,7 +141,8 @@ func (a *appending) message(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
-	r.Body(lit, spool)
+	watch := &nulWatch{w: spool}
+	r.Body(lit, watch)
 	if utf8 {
 		r.Take(')')
 	}
@@ -150,7 +154,52 @@ func (a *appending) message(r *wire.Reader) error {
 		spool.Release()
 		return r.Err()
 	}
+	if lit.Binary && watch.found {
+		if spool, err = a.encoded(spool); err != nil {
+			return err
+		}
+	}
 	return a.prepare(spool, flags, date)
+}
+
+// nulWatch notes whether a NUL goes through it.
+type nulWatch struct {
+	w     io.Writer
+	found bool
+}
+
+func (n *nulWatch) Write(p []byte) (int, error) {
+	n.found = n.found || bytes.IndexByte(p, 0) >= 0
+	return n.w.Write(p)
+}
+
+// encoded gives a message with NULs such an encoding that FETCH of BODY, which cannot have any, tells all of it as BODYSTRUCTURE
+// describes it (RFC 3516 §4.4, §6). It ends with spool.
+func (a *appending) encoded(spool blob.Spool) (out blob.Spool, err error) {
+	defer func() {
+		if err != nil {
+			spool.Release()
+		}
+	}()
+	record, _, err := message.Records(spool, spool.Size())
+	if err != nil {
+		return nil, err
+	}
+	x, err := message.OpenIndex(record)
+	if err != nil {
+		return nil, err
+	}
+	out, err = a.c.server.store.Storage().Blobs().Spool(a.c.Context(), 2*a.c.server.cfg.MaxAppend)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := message.Encode(out, spool, &x)
+	if err != nil || !changed {
+		out.Release()
+		return spool, err
+	}
+	spool.Release()
+	return out, nil
 }
 
 // prepare adds the message in a spool.
