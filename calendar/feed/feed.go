@@ -244,6 +244,9 @@ func (r *Runner) Refresh(ctx context.Context, a storage.AccountID, id storage.Co
 	if failed != nil {
 		st.Fails = min(st.Fails+1, 10)
 		again = min(max(again, r.cfg.Shortest<<st.Fails), 24*time.Hour)
+		if busy := (*refusal)(nil); errors.As(failed, &busy) {
+			again = max(again, busy.later)
+		}
 		st.Error = failed.Error()
 	} else {
 		st.Fails = 0
@@ -274,6 +277,14 @@ func URL(source string) (*url.URL, error) {
 	return u, nil
 }
 
+// refusal is an answer without a calendar.
+type refusal struct {
+	status int
+	later  time.Duration // that the source asks not to be asked; 0: it does not say
+}
+
+func (e *refusal) Error() string { return fmt.Sprintf("source answers %d", e.status) }
+
 // read fetches a source and stores what came.
 func (r *Runner) read(ctx context.Context, a storage.AccountID, id storage.CollectionID, st *state) error {
 	u, err := URL(st.Source)
@@ -302,7 +313,7 @@ func (r *Runner) read(ctx context.Context, a storage.AccountID, id storage.Colle
 		return nil
 	case http.StatusOK:
 	default:
-		return fmt.Errorf("source answers %d", resp.StatusCode)
+		return &refusal{resp.StatusCode, outbound.Later(resp.Header, time.Now())}
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, r.cfg.MaxSize+1))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"atrium/calendar"
 	"atrium/calendar/ics"
@@ -166,6 +167,20 @@ func TestPrivate(t *testing.T) {
 	r, _, id := open(t, s.URL, false)
 	if _, err := r.Refresh(context.Background(), account, id); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestRetryAfter: a source that says when to come again is not asked before.
+func TestRetryAfter(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "172800")
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+	}))
+	defer s.Close()
+	r, _, id := open(t, s.URL, true)
+	again, err := r.Refresh(context.Background(), account, id)
+	if err == nil || !strings.Contains(err.Error(), "503") || again != 48*time.Hour {
+		t.Errorf("again in %v, %v", again, err)
 	}
 }
 

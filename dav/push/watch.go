@@ -14,6 +14,7 @@ import (
 
 	"atrium/dav"
 	"atrium/dav/elem"
+	"atrium/internal/outbound"
 	"atrium/storage"
 
 	webpush "github.com/SherClockHolmes/webpush-go"
@@ -320,7 +321,7 @@ const (
 
 // tell sends a message and notes how that went.
 func (w *watcher) tell(ctx context.Context, n *news) {
-	status, err := w.hub.send(ctx, w.account, n)
+	status, later, err := w.hub.send(ctx, w.account, n)
 	if ctx.Err() != nil {
 		return
 	}
@@ -338,7 +339,7 @@ func (w *watcher) tell(ctx context.Context, n *news) {
 			s.since = time.Now()
 		}
 		s.fails = min(s.fails+1, 20)
-		s.next = time.Now().Add(min(firstRetry<<min(s.fails-1, 10), lastRetry))
+		s.next = time.Now().Add(max(min(firstRetry<<min(s.fails-1, 10), lastRetry), min(later, giveUp))) // RFC 8030 §8.4
 		over = time.Since(s.since) > giveUp
 	}
 	w.mu.Unlock()
@@ -350,8 +351,8 @@ func (w *watcher) tell(ctx context.Context, n *news) {
 	}
 }
 
-// send delivers one message to the push service.
-func (h *Hub) send(ctx context.Context, a storage.AccountID, n *news) (status int, err error) {
+// send delivers one message to the push service; later is how long that wants to be left alone.
+func (h *Hub) send(ctx context.Context, a storage.AccountID, n *news) (status int, later time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a key that no curve takes
 			err = fmt.Errorf("push message: %v", p)
@@ -383,11 +384,11 @@ func (h *Hub) send(ctx context.Context, a storage.AccountID, n *news) (status in
 		Topic: h.mac("header", topic+kind), VAPIDPublicKey: h.keys.Public, VAPIDPrivateKey: h.keys.Private,
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer resp.Body.Close()
 	io.CopyN(io.Discard, resp.Body, 4096)
-	return resp.StatusCode, nil
+	return resp.StatusCode, outbound.Later(resp.Header, time.Now()), nil
 }
 
 // xmlClient says what is inside of messages.
