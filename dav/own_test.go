@@ -52,7 +52,7 @@ const (
 	alarm30 = "BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT30M\r\nDESCRIPTION:thirty\r\nEND:VALARM"
 )
 
-var icsType = []string{"Content-Type", "text/calendar"}
+var icsType = []string{"Content-Type", "text/calendar"}[:2:2]
 
 // TestOwnAlarms: of an event in a shared calendar each has alarms, TRANSP and what clients note of alarms for himself.
 func TestOwnAlarms(t *testing.T) {
@@ -194,4 +194,43 @@ func between(s, from, to string) string {
 	_, s, _ = strings.Cut(s, from)
 	s, _, _ = strings.Cut(s, to)
 	return s
+}
+
+// TestOwnLarge: what is too large for the store's own records is taken apart too; what a PUT answers with is what its
+// sender sees.
+func TestOwnLarge(t *testing.T) {
+	s := davtest.New(t)
+	direct, mount := shared(t, s, "plans", storage.ReadWrite)
+	long := strings.Repeat("DESCRIPTION:"+strings.Repeat("words ", 10)+"\r\n", 3000)
+	first := alarmed("large", "a", long+alarm20)
+	send(t, s, "user1", "PUT", mount+"large.ics", first, 201, icsType...)
+	if got, _ := send(t, s, "user1", "GET", mount+"large.ics", "", 200); got != first {
+		t.Errorf("%d octets of %d", len(got), len(first))
+	}
+	owners := alarmed("large", "b", long+alarm10)
+	send(t, s, "user2", "PUT", direct+"large.ics", owners, 204, icsType...)
+	got, h := send(t, s, "user1", "PUT", mount+"large.ics", alarmed("large", "c", long+alarm30), 200, append(icsType, "Prefer", "return=representation")...)
+	if got != alarmed("large", "c", long+alarm30) || h.Get("Etag") == "" {
+		t.Errorf("answered with ETag %s: %d octets", h.Get("Etag"), len(got))
+	}
+	if got, _ := send(t, s, "user2", "GET", direct+"large.ics", "", 200); got != alarmed("large", "c", long+alarm10) {
+		t.Errorf("the owner's: %d octets", len(got))
+	}
+	// attachments change what all see, and nobody's alarms
+	body, h := send(t, s, "user1", "POST", mount+"large.ics?action=attachment-add", "x", 201, "Content-Type", "text/plain", "Prefer", "return=representation")
+	now, head := send(t, s, "user1", "GET", mount+"large.ics", "", 200)
+	if body != now || head.Get("Etag") != h.Get("Etag") || !strings.Contains(now, "thirty") || strings.Contains(now, "DESCRIPTION:ten") {
+		t.Errorf("with an attachment, ETag %s and %s", h.Get("Etag"), head.Get("Etag"))
+	}
+	if got, _ := send(t, s, "user2", "GET", direct+"large.ics", "", 200); !strings.Contains(got, "MANAGED-ID") || !strings.Contains(got, "DESCRIPTION:ten") || strings.Contains(got, "thirty") {
+		t.Error("the owner's with an attachment")
+	}
+	// a MOVE between two calendars of the owner takes along what each has
+	send(t, s, "user2", "MKCALENDAR", "/calendars/user2@example.org/more/", "", 201)
+	acl := `<acl xmlns="DAV:"><ace><principal><href>/principals/user1@example.org/</href></principal><grant><privilege><read/></privilege></grant></ace></acl>`
+	send(t, s, "user2", "ACL", "/calendars/user2@example.org/more/", acl, 200)
+	send(t, s, "user2", "MOVE", direct+"large.ics", "", 201, "Destination", "/calendars/user2@example.org/more/large.ics")
+	if got, _ := send(t, s, "user1", "GET", "/calendars/user2@example.org/more/large.ics", "", 200); got != now {
+		t.Errorf("moved: %d octets of %d", len(got), len(now))
+	}
 }
