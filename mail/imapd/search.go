@@ -56,9 +56,19 @@ func (c *session) search(r *wire.Reader) error {
 	p := &searchParser{c: c, args: a}
 	a.criteria = p.keys(r)
 	if err := r.End(); err != nil {
-		return err
+		return a.failed(err)
 	}
 	return a.finish(p)
+}
+
+// failed empties what a search that fails was to save: not for BAD (RFC 5182 §2.1).
+func (a *searchArgs) failed(err error) error {
+	var syntax *wire.SyntaxError
+	r := new(reply)
+	if v := a.c.view; v != nil && a.returns["SAVE"] && !errors.As(err, &syntax) && !(errors.As(err, &r) && r.status == "BAD") {
+		v.saved = nil
+	}
+	return err
 }
 
 // finish runs a search that was read and answers.
@@ -72,10 +82,7 @@ func (a *searchArgs) finish(p *searchParser) error {
 		}
 	}
 	if err != nil {
-		if r := new(reply); a.returns["SAVE"] && !(errors.As(err, &r) && r.status == "BAD") {
-			c.view.saved = nil // RFC 5182 §2.1: not for BAD
-		}
-		return err
+		return a.failed(err)
 	}
 	if a.returns["SAVE"] {
 		a.save(&res)

@@ -62,7 +62,7 @@ func (c *session) sort(r *wire.Reader) error {
 	r.SP()
 	a.criteria = p.keys(r)
 	if err := r.End(); err != nil {
-		return err
+		return a.failed(err)
 	}
 	return a.finish(p)
 }
