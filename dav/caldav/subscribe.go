@@ -109,10 +109,13 @@ func stripping() (all []dav.Property) {
 // subscription are the properties of subscribed calendars.
 func subscription() []dav.Property {
 	return append(stripping(), []dav.Property{
-		{Name: elem.N("CS:source"), On: calendarKind, Get: func(_ *dav.Ask, r *dav.Resource, w *elem.Writer) error {
+		{Name: elem.N("CS:source"), On: calendarKind, Get: func(a *dav.Ask, r *dav.Resource, w *elem.Writer) error {
 			s, err := settings(r)
 			if err != nil {
 				return err
+			}
+			if r.Owner.ID != a.Actor.ID {
+				return dav.Absent() // a link may be all that is needed to read more than what is shared
 			}
 			if s.Made != calendar.Subscribed {
 				return dav.Absent()
