@@ -99,6 +99,13 @@ func TestBackup(t *testing.T) {
 	}
 	restore(folder, 3)
 	restore(single, 3)
+	// Without a configuration, too, the commands know the store afterwards.
+	bare := filepath.Join(t.TempDir(), "data")
+	for _, args := range [][]string{{"restore", "-data", bare, single}, {"check", "-data", bare, "-deep"}} {
+		if code, out, errOut := program(t, "", args...); code != exitOK {
+			t.Errorf("%v: %d\n%s%s", args, code, out, errOut)
+		}
+	}
 	list, err := backupsIn(folder)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("backups %v, %v", list, err)

@@ -24,8 +24,8 @@ const (
 )
 
 // keptFiles are the entries of a data folder that a backup has besides the store: certificates and their
-// authority, the keys of push.
-var keptFiles = []string{"tls", "push.keys"}
+// authority, the keys of push, the default domain, by which commands know that there is a store.
+var keptFiles = []string{"tls", "push.keys", domainFile}
 
 // configName is the configuration's name in the archive, and in the data folder after a restore.
 const configName = "atrium.toml"
