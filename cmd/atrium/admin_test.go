@@ -186,7 +186,7 @@ func TestSecondServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errOut := program(t, "", "serve", "-config", other.config); code != exitFailed || !strings.Contains(errOut, "listen.imap") || !strings.Contains(errOut, i.ports["imap"]) {
+	if code, _, errOut := program(t, "", "serve", "-config", other.config); code != exitFailed || !strings.Contains(errOut, "listen.imap") || !strings.Contains(errOut, i.ports["imap"]) || strings.Contains(errOut, "level=ERROR") {
 		t.Errorf("a port that is taken: %d %s", code, errOut)
 	}
 	// the first one is as it was

@@ -104,12 +104,12 @@ func runServer(ctx context.Context, cfg configs.Config, log *slog.Logger, ready 
 	s := &server{house: h, failures: make(chan error, 16)}
 	h.sessions = s.endSessions
 	if err := s.open(); err != nil {
-		s.closeListeners()
+		s.undo()
 		return err
 	}
 	ctl, err := control.Listen(cfg.ControlSocket(), h.do, log)
 	if err != nil {
-		s.closeListeners()
+		s.undo()
 		return err
 	}
 	defer ctl.Close()
@@ -173,16 +173,24 @@ func (s *server) shutdown() error {
 	return nil
 }
 
-func (s *server) closeListeners() {
+// undo takes back what open did, when the server cannot start: nothing uses the store when that closes.
+func (s *server) undo() {
 	for _, b := range s.bound {
 		b.l.Close()
+	}
+	for _, end := range s.closing {
+		end()
 	}
 }
 
 // certificate returns the configured certificate or one of the server's own.
 func (s *server) certificate() (*certs.Files, error) {
 	if s.cfg.TLS.Cert != "" {
-		return certs.Open(s.cfg.TLS.Cert, s.cfg.TLS.Key, s.log)
+		f, err := certs.Open(s.cfg.TLS.Cert, s.cfg.TLS.Key, s.log)
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert, tls.key: %w", err)
+		}
+		return f, nil
 	}
 	hosts := []string{s.cfg.Hostname, s.cfg.Domain, "localhost", "127.0.0.1", "::1"}
 	for _, ip := range lanAddresses() {
