@@ -227,11 +227,14 @@ func (m *transfer) member(tx *storage.Tx, from, parent *Resource, name string) e
 		}
 		return err
 	}
+	was, is := storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num}, storage.PropKey{Collection: parent.Collection.ID, Num: e.Num}
+	if m.move && was != is {
+		return keepResourceID(tx, was, is)
+	}
 	if m.move {
 		return nil
 	}
-	return copyProps(tx, storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num},
-		storage.PropKey{Collection: parent.Collection.ID, Num: e.Num})
+	return copyProps(tx, was, is)
 }
 
 // collection moves or copies a collection and those in it.

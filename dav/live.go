@@ -147,27 +147,6 @@ func getSupportedMethods(a *Ask, _ *Resource, w *elem.Writer) error {
 	return nil
 }
 
-// getResourceID is a URI that stays when a resource moves (RFC 5842 §3.1).
-func getResourceID(a *Ask, r *Resource, w *elem.Writer) error {
-	w.Str("<D:href>urn:x-atrium:")
-	w.Uint(uint64(r.Owner.ID))
-	switch {
-	case r.Entry != nil:
-		w.Str(":")
-		w.Uint(uint64(r.Collection.ID))
-		w.Str(":")
-		w.Uint(uint64(r.Entry.Num))
-	case r.Collection != nil:
-		w.Str(":")
-		w.Uint(uint64(r.Collection.ID))
-	case r.Tree != nil:
-		w.Str(":")
-		w.Str(r.Tree.Segment)
-	}
-	w.Str("</D:href>")
-	return nil
-}
-
 // report answers REPORT (RFC 3253 §3.6).
 func report(rq *Request, w http.ResponseWriter) error {
 	r := elem.NewReader(rq.Body, rq.Server.xmlLimits())
