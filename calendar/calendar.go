@@ -14,7 +14,7 @@ import (
 )
 
 // Schema is the sort of collection that calendars are. Its Tally counts the bytes of objects.
-var Schema = storage.Schema{Code: 2, Name: "calendar", Tally: tally}
+var Schema = storage.Schema{Code: 2, Name: "calendar", Tally: tally, Dropping: detach}
 
 // Components are all that a calendar may take, also the default of Create.
 // The order is stored and only grows.
@@ -238,8 +238,8 @@ func EnsureDefaults(tx *storage.Tx, look func(displayname, color string) map[str
 	return tx.SetRecord(madeDefaults, []byte{1})
 }
 
-// Drop removes a calendar with all in it, and the managed attachments that nothing else refers to.
-func Drop(tx *storage.Tx, id storage.CollectionID) error {
+// detach gives back the managed attachments of a calendar that goes: those that nothing else refers to go too.
+func detach(tx *storage.Tx, id storage.CollectionID) error {
 	t, err := tx.Table(id)
 	if err != nil {
 		return err
@@ -250,10 +250,7 @@ func Drop(tx *storage.Tx, id storage.CollectionID) error {
 			attached = append(attached, e.attached...)
 		}
 	}
-	if err := refer(tx, attached, true); err != nil {
-		return err
-	}
-	return tx.Drop(id)
+	return refer(tx, attached, true)
 }
 
 func appendString(b []byte, s string) []byte {

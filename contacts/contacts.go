@@ -260,14 +260,8 @@ func Delete(tx *storage.Tx, id storage.CollectionID, name string, cond Condition
 }
 
 func remove(tx *storage.Tx, id storage.CollectionID, e *Entry) error {
-	props, err := tx.Props(storage.PropKey{Collection: id, Num: e.Num})
-	if err != nil {
+	if err := tx.ClearProps(id, e.Num); err != nil {
 		return err
-	}
-	for _, p := range props {
-		if err := tx.SetProp(p.PropKey, nil); err != nil {
-			return err
-		}
 	}
 	if err := tx.SetIndex(id, nameKey(e.Name), nil); err != nil {
 		return err
@@ -314,6 +308,9 @@ func transfer(tx *storage.Tx, from storage.CollectionID, name string, to storage
 		return e, false, fmt.Errorf("card %q: %w", as, storage.Exists)
 	}
 	props, err := tx.Props(storage.PropKey{Collection: from, Num: src.Num})
+	if move { // each user's own too
+		props, err = tx.AllProps(from, src.Num)
+	}
 	if err != nil {
 		return e, false, err
 	}

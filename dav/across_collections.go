@@ -102,11 +102,7 @@ func give(tx *storage.Tx, key storage.PropKey, props []storage.Prop) error {
 // found makes the hidden collection that members are to be copied to.
 func (m *transfer) found(tx *storage.Tx, from *Resource, props []storage.Prop) (made *Resource, err error) {
 	to := m.to
-	old, err := m.place(&tx.View)
-	if err == nil && old != nil {
-		err = m.mayClear(from, old)
-	}
-	if err != nil {
+	if _, err := m.place(&tx.View, from); err != nil {
 		return nil, err
 	}
 	data, err := to.Tree.copied(from.Collection)
@@ -123,7 +119,7 @@ func (m *transfer) found(tx *storage.Tx, from *Resource, props []storage.Prop) (
 
 // settle shows the copy where it is to be.
 func (m *transfer) settle(tx *storage.Tx, from *Resource) (replaced bool, err error) {
-	old, err := m.place(&tx.View)
+	old, err := m.place(&tx.View, from)
 	if err == nil && old != nil {
 		err = m.clear(tx, from, old)
 	}
@@ -138,7 +134,7 @@ func (m *transfer) settle(tx *storage.Tx, from *Resource) (replaced bool, err er
 }
 
 // place checks that a collection may come into being where the copy is to be, and returns what is there.
-func (m *transfer) place(v *storage.View) (old *Resource, err error) {
+func (m *transfer) place(v *storage.View, from *Resource) (old *Resource, err error) {
 	rq, to := m.rq, m.to
 	if _, reserved := parseMount(to.Rest[0]); reserved {
 		return nil, Fail(http.StatusForbidden, "names like this one are those of what others share")
@@ -161,7 +157,10 @@ func (m *transfer) place(v *storage.View) (old *Resource, err error) {
 	if err != nil && !errors.Is(err, storage.NotFound) {
 		return nil, err
 	}
-	return old, m.free(v, old)
+	if err := m.free(v, old); err != nil || old == nil {
+		return nil, err
+	}
+	return old, m.mayClear(from, old)
 }
 
 // haulAtOnce is how many bytes of members one transaction copies, or one member.

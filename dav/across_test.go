@@ -140,29 +140,23 @@ func TestCopyThatFailsLosesNothing(t *testing.T) {
 	s := benchServer(t, 450, 0)
 	acl := `<acl xmlns="DAV:"><ace><principal><href>/principals/user2@example.org/</href></principal><grant><privilege><read/></privilege></grant></ace></acl>`
 	call(t, s, "ACL", calPath, "", acl, 200)
+	want := wanted(t, s)
+	want(207, "user1", "PROPPATCH", calPath+"e0.ics", `<propertyupdate xmlns="DAV:"><set><prop><X:p xmlns:X="urn:x">kept</X:p></prop></set></propertyupdate>`)
 	for _, user := range []string{"user1", "user2"} {
-		want := func(code int, method, path, body string, header ...string) string {
-			t.Helper()
-			got, text := do(t, s, user, method, path, body, header...)
-			if got != code {
-				t.Fatalf("%s %s as %s: %d, want %d\n%s", method, path, user, got, code, text)
-			}
-			return text
-		}
 		home := "/calendars/" + user + "@example.org/"
 		members := func(path string) int {
 			t.Helper()
-			return strings.Count(want(207, "PROPFIND", path, "", "Depth", "1"), "<D:response>") - 1
+			return strings.Count(want(207, user, "PROPFIND", path, "", "Depth", "1"), "<D:response>") - 1
 		}
 		a, err := s.People.Find(context.Background(), user+"@example.org")
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(207, "PROPFIND", "/", "", "Depth", "0")
-		want(201, "MKCALENDAR", home+"old/", "")
-		want(201, "PUT", home+"old/kept.ics", eventText("kept"), "Content-Type", "text/calendar")
+		want(207, user, "PROPFIND", "/", "", "Depth", "0")
+		want(201, user, "MKCALENDAR", home+"old/", "")
+		want(201, user, "PUT", home+"old/kept.ics", eventText("kept"), "Content-Type", "text/calendar")
 		home0 := members(home)
-		token := syncToken(t, want(207, "REPORT", home, homeSync("")))
+		token := syncToken(t, want(207, user, "REPORT", home, homeSync("")))
 		limit := int64(700)
 		if user == "user2" {
 			limit = 250
@@ -170,9 +164,9 @@ func TestCopyThatFailsLosesNothing(t *testing.T) {
 		if err := s.Store.SetLimits(context.Background(), a.ID, 0, limit); err != nil {
 			t.Fatal(err)
 		}
-		want(507, "COPY", calPath, "", "Destination", home+"old/")
-		want(412, "COPY", calPath, "", "Destination", home+"old/", "Overwrite", "F")
-		if got := want(200, "GET", home+"old/kept.ics", ""); got != eventText("kept") {
+		want(507, user, "COPY", calPath, "", "Destination", home+"old/")
+		want(412, user, "COPY", calPath, "", "Destination", home+"old/", "Overwrite", "F")
+		if got := want(200, user, "GET", home+"old/kept.ics", ""); got != eventText("kept") {
 			t.Errorf("%s has %q", user, got)
 		}
 		if n := members(home + "old/"); n != 1 {
@@ -181,7 +175,7 @@ func TestCopyThatFailsLosesNothing(t *testing.T) {
 		if n := members(home); n != home0 {
 			t.Errorf("%s has %d collections, had %d", user, n, home0)
 		}
-		if got := want(207, "REPORT", home, homeSync(token)); strings.Contains(got, "<D:response>") {
+		if got := want(207, user, "REPORT", home, homeSync(token)); strings.Contains(got, "<D:response>") {
 			t.Errorf("the home tells of the copy that failed:\n%s", got)
 		}
 		err = s.Store.View(context.Background(), a.ID, func(v *storage.View) error {
@@ -196,14 +190,17 @@ func TestCopyThatFailsLosesNothing(t *testing.T) {
 		if err := s.Store.SetLimits(context.Background(), a.ID, 0, 0); err != nil {
 			t.Fatal(err)
 		}
-		want(204, "COPY", calPath, "", "Destination", home+"old/")
-		want(404, "GET", home+"old/kept.ics", "")
+		want(204, user, "COPY", calPath, "", "Destination", home+"old/")
+		want(404, user, "GET", home+"old/kept.ics", "")
+		if got := want(207, user, "PROPFIND", home+"old/e0.ics", `<propfind xmlns="DAV:"><prop><X:p xmlns:X="urn:x"/></prop></propfind>`, "Depth", "0"); !strings.Contains(got, ">kept<") {
+			t.Errorf("the copy has lost a property:\n%s", got)
+		}
 		if n := members(home + "old/"); n != 450 {
 			t.Errorf("%s has %d events", user, n)
 		}
-		token = syncToken(t, want(207, "REPORT", home, homeSync("")))
-		want(201, "COPY", calPath, "", "Destination", home+"new/")
-		if got := want(207, "REPORT", home, homeSync(token)); !strings.Contains(got, "/new/e449.ics<") {
+		token = syncToken(t, want(207, user, "REPORT", home, homeSync("")))
+		want(201, user, "COPY", calPath, "", "Destination", home+"new/")
+		if got := want(207, user, "REPORT", home, homeSync(token)); !strings.Contains(got, "/new/e449.ics<") {
 			t.Errorf("the home does not tell of the copy's events:\n%.2000s", got)
 		}
 	}

@@ -102,26 +102,9 @@ func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
 	if from.Entry == nil && !from.Kind.Is(Collection) {
 		return false, Fail(http.StatusForbidden, "this cannot be copied or moved")
 	}
-	if err := m.rights(from); err != nil {
-		return false, err
-	}
-	parent, name, err := m.destination(v, from)
-	if err != nil {
-		return false, err
-	}
-	old, err := rq.locate(v, m.to)
-	if err != nil && !errors.Is(err, storage.NotFound) {
-		return false, err
-	}
-	if err := m.free(v, old); err != nil {
-		return false, err
-	}
-	if old != nil && from.Entry == nil && !m.move {
-		err = m.mayClear(from, old)
-	} else if old != nil {
+	parent, name, old, err := m.ends(v, from)
+	if err == nil && old != nil && (from.Entry != nil || m.move) { // a collection that is copied comes when it is whole
 		err = m.clear(tx, from, old)
-	} else {
-		err = parent.need(storage.Insert)
 	}
 	if err != nil {
 		return false, err
@@ -135,6 +118,28 @@ func (m *transfer) run(tx *storage.Tx) (replaced bool, err error) {
 		err = dropLocks(tx, rq.Target)
 	}
 	return old != nil, err
+}
+
+// ends checks that the resource may go where it is to go, and returns the collection or home of that place, the name in
+// it, and what is there.
+func (m *transfer) ends(v *storage.View, from *Resource) (parent *Resource, name string, old *Resource, err error) {
+	if err := m.rights(from); err != nil {
+		return nil, "", nil, err
+	}
+	if parent, name, err = m.destination(v, from); err != nil {
+		return nil, "", nil, err
+	}
+	old, err = m.rq.locate(v, m.to)
+	if err != nil && !errors.Is(err, storage.NotFound) {
+		return nil, "", nil, err
+	}
+	if err := m.free(v, old); err != nil {
+		return nil, "", nil, err
+	}
+	if old != nil {
+		return parent, name, old, m.mayClear(from, old)
+	}
+	return parent, name, nil, parent.need(storage.Insert)
 }
 
 // free checks the locks on both ends: what is replaced keeps its own.
@@ -190,11 +195,8 @@ func (m *transfer) destination(v *storage.View, from *Resource) (*Resource, stri
 	return parent, name, nil
 }
 
-// clear makes place for what comes where something is (RFC 4918 §9.8.4).
+// clear makes place for what comes where something is (RFC 4918 §9.8.4), which mayClear has allowed.
 func (m *transfer) clear(tx *storage.Tx, from, old *Resource) error {
-	if err := m.mayClear(from, old); err != nil {
-		return err
-	}
 	if from.Entry != nil && old.Entry != nil { // Copy and Move replace it
 		return tx.ClearProps(old.Collection.ID, old.Entry.Num)
 	}
@@ -227,14 +229,8 @@ func (m *transfer) member(tx *storage.Tx, from, parent *Resource, name string) e
 		}
 		return err
 	}
-	was, is := storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num}, storage.PropKey{Collection: parent.Collection.ID, Num: e.Num}
-	if m.move && was != is {
-		return keepResourceID(tx, was, is)
-	}
-	if m.move {
-		return nil
-	}
-	return copyProps(tx, was, is)
+	return setResourceID(tx, m.move, storage.PropKey{Collection: from.Collection.ID, Num: from.Entry.Num},
+		storage.PropKey{Collection: parent.Collection.ID, Num: e.Num})
 }
 
 // collection moves or copies a collection and those in it.
@@ -308,27 +304,12 @@ func (m *transfer) rest() (replaced bool, err error) {
 func (m *transfer) show(tx *storage.Tx) (replaced bool, err error) {
 	rq, v := m.rq, &tx.View
 	from, err := rq.locate(v, rq.Target)
-	if err == nil {
-		err = m.rights(from)
-	}
 	if err != nil {
 		return false, err
 	}
-	parent, _, err := m.destination(v, from)
-	if err != nil {
-		return false, err
-	}
-	old, err := rq.locate(v, m.to)
-	if err != nil && !errors.Is(err, storage.NotFound) {
-		return false, err
-	}
-	if err := m.free(v, old); err != nil {
-		return false, err
-	}
-	if old != nil {
+	_, _, old, err := m.ends(v, from)
+	if err == nil && old != nil {
 		err = m.clear(tx, from, old)
-	} else {
-		err = parent.need(storage.Insert)
 	}
 	for _, l := range m.hidden {
 		if err == nil {
@@ -344,7 +325,7 @@ func (m *transfer) show(tx *storage.Tx) (replaced bool, err error) {
 // forget drops what was not shown.
 func (m *transfer) forget() {
 	for _, l := range m.hidden {
-		if err := m.rq.Server.store.DropHidden(context.WithoutCancel(m.rq.Context()), m.to.Owner.ID, l.to, m.to.Tree.dropping()); err != nil {
+		if err := m.rq.Server.store.DropHidden(context.WithoutCancel(m.rq.Context()), m.to.Owner.ID, l.to); err != nil {
 			m.rq.Server.log.Error("drop what a COPY that failed has made", "err", err) // the next start drops it
 		}
 	}
@@ -356,18 +337,14 @@ func (m *transfer) fill(l *hiddenCopy) error {
 	for names := range slices.Chunk(l.names, batch) {
 		err := m.rq.update(func(tx *storage.Tx) error {
 			for _, name := range names {
-				old, err := t.ByName(&tx.View, l.from, name)
-				if errors.Is(err, storage.NotFound) {
+				if _, err := t.ByName(&tx.View, l.from, name); errors.Is(err, storage.NotFound) {
 					continue
-				}
-				if err != nil {
-					return err
 				}
 				e, err := t.Copy(tx, l.from, name, l.to, name)
 				if err != nil {
 					return err
 				}
-				if err := copyProps(tx, storage.PropKey{Collection: l.from, Num: old.Num}, storage.PropKey{Collection: l.to, Num: e.Num}); err != nil {
+				if err := setResourceID(tx, false, storage.PropKey{}, storage.PropKey{Collection: l.to, Num: e.Num}); err != nil {
 					return err
 				}
 			}

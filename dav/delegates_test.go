@@ -16,14 +16,7 @@ func TestDelegateMakesCalendars(t *testing.T) {
 		name = `<propfind xmlns="DAV:"><prop><displayname/><owner/></prop></propfind>`
 		made = `<C:mkcalendar xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns="DAV:"><set><prop><displayname>By the delegate</displayname></prop></set></C:mkcalendar>`
 	)
-	want := func(code int, user, method, path, body string, header ...string) string {
-		t.Helper()
-		got, text := do(t, s, user, method, path, body, header...)
-		if got != code {
-			t.Fatalf("%s %s as %s: %d, want %d\n%s", method, path, user, got, code, text)
-		}
-		return text
-	}
+	want := wanted(t, s)
 	delegate := func(group, who string) {
 		t.Helper()
 		want(207, "user2", "PROPPATCH", "/principals/user2@example.org/"+group+"/", `<propertyupdate xmlns="DAV:"><set><prop><group-member-set>`+who+`</group-member-set></prop></set></propertyupdate>`)

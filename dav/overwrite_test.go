@@ -23,14 +23,7 @@ func TestOverwrittenProperties(t *testing.T) {
 		{"files", "/files/%s@example.org/", "MKCOL", "text", "text/plain"},
 	} {
 		s := davtest.New(t)
-		want := func(code int, user, method, path, body string, header ...string) string {
-			t.Helper()
-			got, text := do(t, s, user, method, path, body, header...)
-			if got != code {
-				t.Fatalf("%s: %s %s: %d, want %d\n%s", kind.name, method, path, got, code, text)
-			}
-			return text
-		}
+		want := wanted(t, s)
 		for _, user := range []string{"user1", "user2"} {
 			want(207, user, "PROPFIND", "/", "", "Depth", "0")
 		}

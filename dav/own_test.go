@@ -2,7 +2,6 @@ package dav_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,27 +22,11 @@ func alarmed(uid, summary string, lines ...string) string {
 // send is do that returns the ETag and the sync-token, or what else a header says.
 func send(t *testing.T, s *davtest.Server, user, method, path, body string, code int, header ...string) (string, http.Header) {
 	t.Helper()
-	r, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth(user, "pass")
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp, text := request(t, s, user, method, path, body, header...)
 	if resp.StatusCode != code {
-		t.Fatalf("%s %s by %s: %d, want %d\n%s", method, path, user, resp.StatusCode, code, b)
+		t.Fatalf("%s %s by %s: %d, want %d\n%s", method, path, user, resp.StatusCode, code, text)
 	}
-	return string(b), resp.Header
+	return text, resp.Header
 }
 
 const (

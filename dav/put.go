@@ -249,21 +249,12 @@ func (rq *Request) removeResource(tx *storage.Tx, r *Resource) error {
 	if err != nil {
 		return err
 	}
-	drop := r.Tree.dropping()
 	for _, c := range all {
-		if err := drop(tx, c.ID); err != nil {
+		if err := tx.Drop(c.ID); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// dropping is what removes a collection of the tree.
-func (t *Tree) dropping() func(*storage.Tx, storage.CollectionID) error {
-	if t.Drop != nil {
-		return t.Drop
-	}
-	return (*storage.Tx).Drop
 }
 
 // mayRemove tells whether removeResource is allowed.

@@ -41,12 +41,18 @@ func getResourceID(a *Ask, r *Resource, w *elem.Writer) error {
 
 func memberPlace(c storage.CollectionID, n storage.Num) string { return fmt.Sprintf("%d %d", c, n) }
 
-// keepResourceID has a member that was moved say where it was first.
-func keepResourceID(tx *storage.Tx, from storage.PropKey, to storage.PropKey) error {
+// setResourceID has a member that was moved say where it was first. One that was copied, with its properties, is another.
+func setResourceID(tx *storage.Tx, moved bool, from, to storage.PropKey) error {
 	from.Name, to.Name = resourceIDName, resourceIDName
 	_, err := tx.Prop(to)
-	if !errors.Is(err, storage.NotFound) {
-		return err // it came along
+	there := err == nil // it came along
+	switch {
+	case err != nil && !errors.Is(err, storage.NotFound):
+		return err
+	case !moved && there:
+		return tx.SetProp(to, nil)
+	case moved && !there && from != to:
+		return tx.SetProp(to, []byte(memberPlace(from.Collection, from.Num)))
 	}
-	return tx.SetProp(to, []byte(memberPlace(from.Collection, from.Num)))
+	return nil
 }

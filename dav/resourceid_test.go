@@ -11,18 +11,11 @@ import (
 // it is copied (RFC 5842 §3.1).
 func TestResourceID(t *testing.T) {
 	s := davtest.New(t)
-	want := func(code int, method, path, body string, header ...string) string {
-		t.Helper()
-		got, text := do(t, s, "user1", method, path, body, header...)
-		if got != code {
-			t.Fatalf("%s %s: %d, want %d\n%s", method, path, got, code, text)
-		}
-		return text
-	}
+	want := wanted(t, s)
 	form := regexp.MustCompile(`<D:resource-id><D:href>(urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})</D:href></D:resource-id>`)
 	id := func(path string) string {
 		t.Helper()
-		text := want(207, "PROPFIND", path, `<propfind xmlns="DAV:"><prop><resource-id/></prop></propfind>`, "Depth", "0")
+		text := want(207, "user1", "PROPFIND", path, `<propfind xmlns="DAV:"><prop><resource-id/></prop></propfind>`, "Depth", "0")
 		m := form.FindStringSubmatch(text)
 		if m == nil {
 			t.Fatalf("%s has no id:\n%s", path, text)
@@ -31,7 +24,7 @@ func TestResourceID(t *testing.T) {
 	}
 	card := "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:a\r\nFN:x\r\nN:x;;;;\r\nEND:VCARD\r\n"
 	book := `<mkcol xmlns="DAV:"><set><prop><resourcetype><collection/><A:addressbook xmlns:A="urn:ietf:params:xml:ns:carddav"/></resourcetype></prop></set></mkcol>`
-	want(207, "PROPFIND", "/", "", "Depth", "0")
+	want(207, "user1", "PROPFIND", "/", "", "Depth", "0")
 	seen := map[string]string{}
 	for _, kind := range []struct{ home, make, with, body, mediaType string }{
 		{"/calendars/user1@example.org/", "MKCALENDAR", "", eventText("a"), "text/calendar"},
@@ -40,26 +33,26 @@ func TestResourceID(t *testing.T) {
 	} {
 		home := kind.home
 		for _, name := range []string{"one/", "two/"} {
-			want(201, kind.make, home+name, kind.with, "Content-Type", "text/xml")
+			want(201, "user1", kind.make, home+name, kind.with, "Content-Type", "text/xml")
 		}
-		want(201, "PUT", home+"one/a", kind.body, "Content-Type", kind.mediaType)
+		want(201, "user1", "PUT", home+"one/a", kind.body, "Content-Type", kind.mediaType)
 		first, one := id(home+"one/a"), id(home+"one/")
-		want(204, "PUT", home+"one/a", kind.body, "Content-Type", kind.mediaType)
+		want(204, "user1", "PUT", home+"one/a", kind.body, "Content-Type", kind.mediaType)
 		if got := id(home + "one/a"); got != first {
 			t.Errorf("%s: PUT makes %s of %s", home, got, first)
 		}
 		for _, way := range [][2]string{{"one/a", "one/b"}, {"one/b", "two/b"}, {"two/b", "one/c"}} {
-			want(201, "MOVE", home+way[0], "", "Destination", home+way[1])
+			want(201, "user1", "MOVE", home+way[0], "", "Destination", home+way[1])
 			if got := id(home + way[1]); got != first {
 				t.Errorf("%s: MOVE %s makes %s of %s", home, way, got, first)
 			}
 		}
-		want(201, "COPY", home+"one/c", "", "Destination", home+"two/d")
-		want(201, "MOVE", home+"one/", "", "Destination", home+"three/")
+		want(201, "user1", "COPY", home+"one/c", "", "Destination", home+"two/d")
+		want(201, "user1", "MOVE", home+"one/", "", "Destination", home+"three/")
 		if got := id(home + "three/"); got != one {
 			t.Errorf("%s: MOVE makes %s of %s", home, got, one)
 		}
-		want(201, "COPY", home+"three/", "", "Destination", home+"four/")
+		want(201, "user1", "COPY", home+"three/", "", "Destination", home+"four/")
 		for _, path := range []string{home, home + "two/", home + "three/", home + "four/", home + "three/c", home + "two/d", home + "four/c", "/principals/user1@example.org/"} {
 			got := id(path)
 			if other, taken := seen[got]; taken && other != path {

@@ -15,8 +15,8 @@ import (
 	"atrium/storage/account"
 )
 
-// do sends a request as someone and returns the status and the body.
-func do(t testing.TB, s *davtest.Server, user, method, path, body string, header ...string) (int, string) {
+// request sends a request as someone and returns the answer, and its body.
+func request(t testing.TB, s *davtest.Server, user, method, path, body string, header ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -35,7 +35,26 @@ func do(t testing.TB, s *davtest.Server, user, method, path, body string, header
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(b)
+	return resp, string(b)
+}
+
+// do is request for those who need no header of the answer.
+func do(t testing.TB, s *davtest.Server, user, method, path, body string, header ...string) (int, string) {
+	t.Helper()
+	resp, text := request(t, s, user, method, path, body, header...)
+	return resp.StatusCode, text
+}
+
+// wanted returns do that ends the test unless the answer has a status.
+func wanted(t testing.TB, s *davtest.Server) func(code int, user, method, path, body string, header ...string) string {
+	return func(code int, user, method, path, body string, header ...string) string {
+		t.Helper()
+		got, text := do(t, s, user, method, path, body, header...)
+		if got != code {
+			t.Fatalf("%s %s as %s: %d, want %d\n%s", method, path, user, got, code, text)
+		}
+		return text
+	}
 }
 
 func eventText(uid string) string {

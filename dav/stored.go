@@ -158,20 +158,16 @@ func (c *Change) count(key storage.PropKey) error {
 	return nil
 }
 
-// copyProps gives a member the properties of another, as COPY does (RFC 4918
+// copyProps gives a collection the properties of another, as COPY does (RFC 4918
 // §9.8.2).
 func copyProps(tx *storage.Tx, from, to storage.PropKey) error {
-	to.Name = resourceIDName
-	if err := tx.SetProp(to, nil); err != nil { // the domain may have copied it
-		return err
-	}
 	props, err := tx.Props(from)
 	if err != nil {
 		return err
 	}
 	for _, p := range props {
-		if to.Name = p.Name; p.Name == invitesName || p.Name == resourceIDName {
-			continue // who was asked to share the one was not asked to share the other, which is not the same
+		if to.Name = p.Name; p.Name == invitesName {
+			continue // who was asked to share the one was not asked to share the other
 		}
 		if err := tx.SetProp(to, p.Value); err != nil {
 			return fmt.Errorf("property %s: %w", p.Name, err)

@@ -18,14 +18,7 @@ func TestSourceIsTheOwners(t *testing.T) {
 		ask  = `<propfind xmlns="DAV:" xmlns:S="http://calendarserver.org/ns/"><prop><S:source/><displayname/></prop></propfind>`
 		acl  = `<acl xmlns="DAV:"><ace><principal><href>/principals/user2@example.org/</href></principal><grant><privilege><read/></privilege></grant></ace></acl>`
 	)
-	want := func(code int, user, method, path, body string, header ...string) string {
-		t.Helper()
-		got, text := do(t, s, user, method, path, body, header...)
-		if got != code {
-			t.Fatalf("%s %s as %s: %d, want %d\n%s", method, path, user, got, code, text)
-		}
-		return text
-	}
+	want := wanted(t, s)
 	want(207, "user1", "PROPFIND", "/", "", "Depth", "0")
 	want(201, "user1", "MKCALENDAR", path, make, "Content-Type", "text/xml")
 	want(200, "user1", "ACL", path, acl)

@@ -75,14 +75,12 @@ type Tree struct {
 	Split func(body []byte, most int) ([][]byte, error)
 
 	// Delete removes a member. Copy and Move give one another place in its account,
-	// replacing what is there.
+	// replacing what is there, with its properties.
 	Delete func(tx *storage.Tx, id storage.CollectionID, name string) error
 	Copy   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
 	Move   func(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (Entry, error)
 	// Copied is the data that a copy of a collection begins with; nil: the same.
 	Copied func(c *storage.Collection) ([]byte, error)
-	// Drop removes a collection with all in it; nil: storage.Tx.Drop.
-	Drop func(tx *storage.Tx, id storage.CollectionID) error
 
 	// Wrap turns the domain's errors into Errors; href gives the path of another member.
 	Wrap func(err error, href func(name string) string) error

@@ -75,8 +75,8 @@ func (t *Tx) Show(id CollectionID, name string) error {
 	return t.Rename(id, name)
 }
 
-// DropHidden drops a hidden collection, by the domain's drop, unless it was shown. Who makes one calls it at the end.
-func (s *Store) DropHidden(ctx context.Context, a AccountID, id CollectionID, drop func(*Tx, CollectionID) error) error {
+// DropHidden drops a hidden collection, unless it was shown. Who makes one calls it at the end.
+func (s *Store) DropHidden(ctx context.Context, a AccountID, id CollectionID) error {
 	defer s.hidden.remove(hiddenID{a, id})
 	still := func(v *View) (bool, error) {
 		c, err := v.Collection(id)
@@ -97,7 +97,7 @@ func (s *Store) DropHidden(ctx context.Context, a AccountID, id CollectionID, dr
 		if there, err := still(&t.View); err != nil || !there {
 			return err
 		}
-		return drop(t, id)
+		return t.Drop(id)
 	})
 }
 

@@ -175,11 +175,16 @@ func (t *Tx) SetData(id CollectionID, data []byte) error {
 }
 
 // Drop removes a collection and all in it. Its rows count no more from now on;
-// what they leave is cleared in the background.
+// what they leave is cleared in the background, but for what Schema.Dropping gives back.
 func (t *Tx) Drop(id CollectionID) error {
 	w, err := t.tree(id)
 	if err != nil {
 		return err
+	}
+	if w.schema != nil && w.schema.Dropping != nil {
+		if err := w.schema.Dropping(t, id); err != nil {
+			return err
+		}
 	}
 	if err := t.settle(id); err != nil {
 		return err

@@ -23,6 +23,9 @@ type Schema struct {
 	Code  byte                   // stored; never changes its meaning
 	Name  string                 // "mailbox": in errors, metrics and atrium check
 	Tally func(row []byte) Tally // what one row's data adds to the counters; pure
+
+	// Dropping gives back what the rows of a collection hold elsewhere, in the transaction that drops it; may be nil.
+	Dropping func(t *Tx, id CollectionID) error
 }
 
 // Tally sums up rows: bytes that count against the quota, and two counters that the domain

@@ -128,13 +128,12 @@ func (v *View) Collections(schema byte) ([]*Collection, error) {
 	if schema != 0 {
 		prefix = append(prefix, schema)
 	}
-	hidden := prefixLen + 2 // where a name begins
 	var ids []CollectionID
 	for k, b := range v.r.Scan(kv.Prefix(prefix)) {
 		if len(b) != 4 {
 			return nil, fmt.Errorf("collection name %x: %w", k, Corrupt)
 		}
-		if isHidden(string(k[hidden:])) {
+		if name := k[prefixLen+2:]; len(name) > 0 && name[0] == hiddenPrefix[0] {
 			continue
 		}
 		ids = append(ids, CollectionID(binary.BigEndian.Uint32(b)))

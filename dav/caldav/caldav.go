@@ -66,7 +66,7 @@ func Modules(store *storage.Store, cfg Config, feeds *feed.Runner) []dav.Module 
 		Member:     &dav.Kind{Name: "calendar object", Bits: dav.Member | objectKind},
 		Ensure:     func(tx *storage.Tx) error { return calendar.EnsureDefaults(tx, dav.Look) },
 		Make:       makeCalendar, ByName: byName, Entries: entries, Changes: changes,
-		Bodies: calendar.Bodies, Own: viewAs, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Split: split, Delete: remove, Drop: calendar.Drop, Copy: copyObject, Move: moveObject, Wrap: wrap,
+		Bodies: calendar.Bodies, Own: viewAs, Open: f.open, Negotiate: negotiate, Prepare: f.prepare, Split: split, Delete: remove, Copy: copyObject, Move: moveObject, Wrap: wrap,
 		Limit: limit, Fresh: f.fresh, Changed: f.changed, Index: f.index, Copied: calendar.Copied,
 		Alias: [][]xml.Name{elem.Names("D:collection", "CS:subscribed"), elem.Names("D:collection", "C:calendar", "CS:subscribed")},
 	}

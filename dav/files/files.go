@@ -279,7 +279,7 @@ func remove(tx *storage.Tx, id storage.CollectionID, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.SetIndex(id, []byte(name), nil); err != nil {
+	if err := errors.Join(tx.SetIndex(id, []byte(name), nil), tx.ClearProps(id, r.Num)); err != nil {
 		return err
 	}
 	return tx.Remove(id, r.Num, []byte(name))
@@ -300,15 +300,6 @@ func copyFile(tx *storage.Tx, from storage.CollectionID, name string, to storage
 		return dav.Entry{}, err
 	}
 	e, _, err := place(tx, to, &r, src.Object)
-	return e, err
-}
-
-func moveFile(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (dav.Entry, error) {
-	src, err := find(&tx.View, from, name)
-	if err != nil {
-		return dav.Entry{}, err
-	}
-	e, err := copyFile(tx, from, name, to, as)
 	if err != nil {
 		return e, err
 	}
@@ -321,6 +312,14 @@ func moveFile(tx *storage.Tx, from storage.CollectionID, name string, to storage
 		if err := tx.SetProp(p.PropKey, p.Value); err != nil {
 			return e, err
 		}
+	}
+	return e, nil
+}
+
+func moveFile(tx *storage.Tx, from storage.CollectionID, name string, to storage.CollectionID, as string) (dav.Entry, error) {
+	e, err := copyFile(tx, from, name, to, as)
+	if err != nil {
+		return e, err
 	}
 	return e, remove(tx, from, name)
 }

@@ -141,8 +141,13 @@ func (a *appending) message(r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
-	watch := &nulWatch{w: spool}
-	r.Body(lit, watch)
+	var watch *nulWatch
+	if lit.Binary { // no other may have a NUL
+		watch = &nulWatch{w: spool}
+		r.Body(lit, watch)
+	} else {
+		r.Body(lit, spool)
+	}
 	if utf8 {
 		r.Take(')')
 	}
@@ -154,7 +159,7 @@ func (a *appending) message(r *wire.Reader) error {
 		spool.Release()
 		return r.Err()
 	}
-	if lit.Binary && watch.found {
+	if watch != nil && watch.found {
 		if spool, err = a.encoded(spool); err != nil {
 			return err
 		}
