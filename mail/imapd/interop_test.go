@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -92,24 +93,41 @@ func TestImapclient(t *testing.T) {
 // TestShutdown is the rule that a server that stops says so, in IDLE too.
 func TestShutdown(t *testing.T) {
 	r := newRig(t, nil)
-	go func() {
-		time.Sleep(200 * time.Millisecond)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := r.Shutdown(ctx); err != nil {
-			t.Error(err)
+	ended := make(chan error, 1)
+	opened := 0
+	player := mailtest.Server{Dial: func() (net.Conn, error) {
+		if opened++; opened < 3 {
+			return r.dial()
 		}
-	}()
-	mailtest.Play(t, r.player(), `
+		go func() { // the others are where they are to be
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			ended <- r.Shutdown(ctx)
+		}()
+		here, there := net.Pipe()
+		there.Close()
+		return here, nil
+	}}
+	mailtest.Play(t, player, `
+		S: * OK $...
+		C: l LOGIN user1 pass
+		S: l OK $...
 		C: a SELECT INBOX
 		S: ...
 		S: a OK $...
 		C: b IDLE
 		S: + idling
+		2S: * OK $...
+		2C: l LOGIN user1 pass
+		2S: l OK $...
 		2C: a NOOP
 		2S: a OK $...
+		3EOF:
 		S: * BYE [UNAVAILABLE] $...
 		EOF:
 		2S: * BYE [UNAVAILABLE] $...
 		2EOF:`)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -39,7 +39,7 @@ func TestShutdownAll(t *testing.T) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := r.Shutdown(ctx); err != nil {
 		t.Error(err)
