@@ -3,6 +3,7 @@ package queue
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,22 @@ import (
 )
 
 // downgrade rewrites a message for a server that takes 7 bits only (RFC 6152 §3):
-// the parts that have octets above 127 become quoted-printable (RFC 2045 §6.7),
-// everything else stays as it is.
+// the parts that have octets above 127 become quoted-printable (RFC 2045 §6.7), or
+// base64 (§6.8) where that is shorter; everything else stays as it is.
+//
+// What is signed (RFC 1847 §2.1) is not touched: a message with octets above 127 in
+// there goes back. To send it changed would break the signature, to send it as it is
+// leaves that to a server that cuts off the eighth bit; and its author can do
+// something about it, since RFC 1847 wants 7 bits there to begin with.
 type downgrade struct {
-	eight map[int]bool // the leaf parts to be rewritten, by their order
+	eight map[int]share // the leaf parts to be rewritten, by their order
 }
+
+// share is how much of a part is above 127, in octets.
+type share struct{ eight, all int64 }
+
+// dense tells whether base64 is shorter than quoted-printable: a third more, against two octets more for each above 127.
+func (s share) dense() bool { return s.eight*6 > s.all }
 
 // Bounds of what is rewritten.
 const (
@@ -31,7 +43,7 @@ var errDowngrade = errors.New("cannot be converted")
 
 // plan finds the parts that have octets above 127.
 func (d *downgrade) plan(r io.Reader) error {
-	d.eight = map[int]bool{}
+	d.eight = map[int]share{}
 	w := &rewriter{d: d, r: bufio.NewReaderSize(r, 64<<10), planning: true, inHeader: true}
 	_, err := io.Copy(io.Discard, w)
 	return err
@@ -56,6 +68,8 @@ type rewriter struct {
 	encode   bool // the part is being rewritten
 	encoded  bool // it says that it is encoded: octets above 127 are a mistake
 	q        quoted
+	b        *sixtyFour // nil: q
+	part     share      // of the leaf under way
 
 	out []byte // what is to be read
 	buf []byte // where it is written
@@ -81,6 +95,9 @@ func (w *rewriter) Read(p []byte) (int, error) {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			if err == io.EOF && w.err == nil && w.inHeader && len(w.header) > 0 {
 				w.endHeader(nil)
+			}
+			if err == io.EOF && w.err == nil && w.encode && w.b != nil {
+				w.out = w.b.end(w.out, true)
 			}
 			if w.err == nil {
 				w.err = err
@@ -132,12 +149,23 @@ func (w *rewriter) line(line []byte, whole bool) {
 		return
 	}
 	if w.planning {
+		w.part.all += int64(len(line))
 		if hasEight(line) {
 			w.note()
+			for _, b := range line {
+				w.part.eight += int64(b >> 7)
+			}
+		}
+		if w.part.eight > 0 && w.err == nil {
+			w.d.eight[w.leaf] = w.part
 		}
 		return
 	}
-	if w.encode {
+	switch {
+	case w.encode && w.b != nil:
+		w.out = w.b.append(w.out, line)
+		return
+	case w.encode:
 		w.out = w.q.append(w.out, line)
 		return
 	}
@@ -151,8 +179,6 @@ func (w *rewriter) note() {
 		w.fail("octets above 127 where there must be none")
 	case w.signed():
 		w.fail("a signed part would have to be changed")
-	default:
-		w.d.eight[w.leaf] = true
 	}
 }
 
@@ -179,6 +205,10 @@ func (w *rewriter) boundary(line []byte) bool {
 		if w.inHeader && len(w.header) > 0 {
 			w.put(w.header)
 		}
+		if w.encode && w.b != nil {
+			w.out = w.b.end(w.out, false)
+		}
+		w.part = share{}
 		w.header, w.encode, w.encoded = w.header[:0], false, false
 		w.put(line)
 		if text == b {
@@ -197,7 +227,7 @@ func (w *rewriter) boundary(line []byte) bool {
 func (w *rewriter) endHeader(empty []byte) {
 	head := w.header
 	w.header = nil
-	w.inHeader, w.encode, w.encoded = false, false, false
+	w.inHeader, w.encode, w.encoded, w.part = false, false, false, share{}
 	contentType, params, err := mime.ParseMediaType(fieldOf(head, "content-type"))
 	if contentType == "" || err != nil && params == nil {
 		contentType = "text/plain"
@@ -218,24 +248,29 @@ func (w *rewriter) endHeader(empty []byte) {
 		w.inHeader = true
 		container = "7bit"
 	default:
-		w.encoded = !plain
-		w.encode = w.d.eight[w.leaf] && !w.planning
+		// parts that must be 7bit whatever is done to them: RFC 2046 §5.2.2.1, §5.2.3
+		w.encoded = !plain || contentType == "message/partial" || contentType == "message/external-body"
+		_, w.encode = w.d.eight[w.leaf]
+		w.encode = w.encode && !w.planning
 	}
 	switch {
 	case w.planning:
+	case w.encode && w.d.eight[w.leaf].dense():
+		w.put(withEncoding(head, "base64", w.leaf == 1))
+		w.b = &sixtyFour{}
 	case w.encode:
-		w.put(withEncoding(head, "quoted-printable"))
-		w.q = quoted{}
+		w.put(withEncoding(head, "quoted-printable", w.leaf == 1))
+		w.q, w.b = quoted{}, nil
 	case container != "" && (encoding == "8bit" || encoding == "binary") && !w.signed():
-		w.put(withEncoding(head, container))
+		w.put(withEncoding(head, container, w.leaf == 1))
 	default:
 		w.put(head)
 	}
 	w.put(empty)
 }
 
-// withEncoding returns a header with another Content-Transfer-Encoding.
-func withEncoding(head []byte, encoding string) []byte {
+// withEncoding returns a header, on top the message's own, with another Content-Transfer-Encoding.
+func withEncoding(head []byte, encoding string, top bool) []byte {
 	var out []byte
 	rest, version := head, false
 	for {
@@ -251,10 +286,62 @@ func withEncoding(head []byte, encoding string) []byte {
 		rest = next
 	}
 	out = append(out, "Content-Transfer-Encoding: "+encoding+"\r\n"...)
-	if !version && bytes.Contains(bytes.ToLower(head), []byte("\nmessage-id:")) {
+	if top && !version {
 		out = append(out, "MIME-Version: 1.0\r\n"...)
 	}
 	return append(out, rest...)
+}
+
+// sixtyFour encodes base64, RFC 2045 §6.8. The line end in front of a boundary is the
+// boundary's, RFC 2046 §5.1.1: the last one is held back.
+type sixtyFour struct {
+	group []byte // less than a line's
+	held  []byte
+}
+
+// perLine are the octets that make a line of 76 characters.
+const perLine = 57
+
+func (s *sixtyFour) append(dst, p []byte) []byte {
+	if len(s.held) == 1 && len(p) == 1 && p[0] == '\n' { // the buffer ended between CR and LF
+		s.held = append(s.held, '\n')
+		return dst
+	}
+	dst = s.put(dst, s.held)
+	n := len(p)
+	switch {
+	case bytes.HasSuffix(p, []byte("\r\n")):
+		n -= 2
+	case bytes.HasSuffix(p, []byte("\r")):
+		n--
+	}
+	s.held = append(s.held[:0], p[n:]...)
+	return s.put(dst, p[:n])
+}
+
+func (s *sixtyFour) put(dst, p []byte) []byte {
+	for len(p) > 0 {
+		n := min(perLine-len(s.group), len(p))
+		s.group = append(s.group, p[:n]...)
+		p = p[n:]
+		if len(s.group) == perLine {
+			dst = append(base64.StdEncoding.AppendEncode(dst, s.group), '\r', '\n')
+			s.group = s.group[:0]
+		}
+	}
+	return dst
+}
+
+// end ends the encoded text: at a boundary, or with everything.
+func (s *sixtyFour) end(dst []byte, all bool) []byte {
+	if all {
+		dst = s.put(dst, s.held)
+	}
+	if len(s.group) > 0 {
+		dst = append(base64.StdEncoding.AppendEncode(dst, s.group), '\r', '\n')
+	}
+	*s = sixtyFour{}
+	return dst
 }
 
 // quoted encodes quoted-printable, RFC 2045 §6.7.

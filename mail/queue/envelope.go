@@ -74,11 +74,8 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 	}
 	has := func(keyword string) bool { _, ok := s.c.Has(keyword); return ok }
 	t = &smtpclient.Transaction{Size: content.Size()}
-	if limit, ok := s.c.Has("SIZE"); ok {
-		if n, err := strconv.ParseInt(limit, 10, 64); err == nil && n > 0 && content.Size() > n {
-			return all(bad("5.3.4", "the message has %d bytes, the server takes at most %d", content.Size(), n))
-		}
-		t.Params = append(t.Params, "SIZE="+strconv.FormatInt(content.Size(), 10))
+	if o := tooLarge(s, t.Size); o != nil {
+		return all(o)
 	}
 	if e.RequireTLS {
 		if o := requireTLS(s); o != nil {
@@ -86,8 +83,10 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 		}
 		t.Params = append(t.Params, "REQUIRETLS")
 	}
-	utf8 := has("SMTPUTF8")
-	if f.header && !utf8 {
+	// A header with octets above 127 that came without SMTPUTF8 goes as it came: nobody vouches that it is
+	// UTF-8, and a server that does not mind took it from us before RFC 6531 and does today.
+	utf8, international := has("SMTPUTF8"), f.header && e.UTF8
+	if international && !utf8 {
 		return all(bad("5.6.7", "the message has a header in UTF-8, which the server does not take"))
 	}
 	from, ok := ascii(e.From)
@@ -97,14 +96,14 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 	if !ok && !utf8 {
 		return all(bad("5.6.7", "the sender's address is in UTF-8, which the server does not take"))
 	}
-	international := f.header || !ok
+	international = international || !ok
 	var down *downgrade
 	switch {
 	case has("8BITMIME"):
 		if f.body || f.header || e.EightBit || e.Binary {
 			t.Params = append(t.Params, "BODY=8BITMIME")
 		}
-	case f.body:
+	case f.body || f.header:
 		down = &downgrade{}
 	}
 	for i, n := range j.to {
@@ -140,36 +139,70 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 		if err := down.plan(content); err != nil {
 			return all(bad("5.6.3", "the message has octets that the server does not take, and cannot be rewritten without them: %v", err))
 		}
-		again, err := q.signAgain(e, down, content)
-		if err != nil {
+		if err := q.rewrite(t, e, down, content); err != nil {
 			return nil, nil, nil, err
 		}
-		content.Seek(0, io.SeekStart)
-		t.Body = io.MultiReader(bytes.NewReader(again), down.reader(content))
-		return t, index, refused, nil
+		if o := tooLarge(s, t.Size); o != nil {
+			return all(o)
+		}
+	}
+	if has("SIZE") {
+		t.Params = append([]string{"SIZE=" + strconv.FormatInt(t.Size, 10)}, t.Params...)
 	}
 	_, err = content.Seek(0, io.SeekStart)
 	return t, index, refused, err
 }
 
-// signAgain signs a message of an account of ours as it is after its rewriting,
+// tooLarge tells that a server does not take so many bytes, RFC 1870 §4; nil when it may.
+func tooLarge(s *session, size int64) *Outcome {
+	limit, _ := s.c.Has("SIZE")
+	n, err := strconv.ParseInt(limit, 10, 64)
+	if err != nil || n <= 0 || size <= n {
+		return nil
+	}
+	return &Outcome{Status: "5.3.4", Text: fmt.Sprintf("the message has %d bytes, the server takes at most %d", size, n), Host: s.at, Words: true}
+}
+
+// rewrite has a transaction send what the downgrade makes of content, signed anew.
+func (q *Queue) rewrite(t *smtpclient.Transaction, e *Entry, down *downgrade, content *io.SectionReader) error {
+	again, err := q.signAgain(e, down, content)
+	if err != nil {
+		return err
+	}
+	content.Seek(0, io.SeekStart)
+	n, err := io.Copy(io.Discard, down.reader(content))
+	if err != nil {
+		return err
+	}
+	t.Size = int64(len(again)) + n
+	t.Body = io.MultiReader(bytes.NewReader(again), down.reader(content))
+	return nil
+}
+
+// signAgain signs a message of an account of ours, or of this server's own, as it is after its rewriting,
 // which breaks the signatures that it has (RFC 6376 §5.3).
 func (q *Queue) signAgain(e *Entry, down *downgrade, content *io.SectionReader) ([]byte, error) {
-	if q.sign == nil || e.Account == 0 {
+	if q.sign == nil || e.Account == 0 && !e.Written {
 		return nil, nil
 	}
 	domain, err := dkim.Author(content, content.Size())
-	if err != nil || domain == "" || !q.local.Local(domain) {
+	if err != nil || domain == "" || !e.Written && !q.local.Local(domain) {
 		return nil, err
 	}
 	content.Seek(0, io.SeekStart)
 	return q.sign(context.Background(), domain, down.reader(content))
 }
 
+// What RFC 8689 §4.2.1 calls a server that cannot be sent what must travel over TLS alone.
+const (
+	needsEncryption = "5.7.10"
+	needsRequireTLS = "5.7.30"
+)
+
 // requireTLS tells why a message that must travel over TLS alone cannot go to
 // this server, RFC 8689 §4.2.1.
 func requireTLS(s *session) *Outcome {
-	why := ""
+	why, status := "", needsEncryption
 	_, offered := s.c.Has("REQUIRETLS")
 	switch {
 	case s.c.TLS == nil:
@@ -177,11 +210,11 @@ func requireTLS(s *session) *Outcome {
 	case !s.verified || !s.host.trusted:
 		why = "it is not proven that the server is the right one"
 	case !offered:
-		why = "the server does not promise to go on over TLS"
+		why, status = "the server does not promise to go on over TLS", needsRequireTLS
 	default:
 		return nil
 	}
-	return &Outcome{Status: "5.7.30", Text: "the message asks for protected transport (REQUIRETLS), but " + why, Host: s.at, Words: true}
+	return &Outcome{Status: status, Text: "the message asks for protected transport (REQUIRETLS), but " + why, Host: s.at, Words: true}
 }
 
 // passDSN tells the next server what the sender wants to hear, RFC 3461 §5.2.

@@ -24,7 +24,7 @@ type Message struct {
 	Binary     bool // BODY=BINARYMIME (RFC 3030)
 	UTF8       bool // SMTPUTF8 was said (RFC 6531): header or addresses may be in UTF-8
 	RequireTLS bool // REQUIRETLS was said (RFC 8689)
-	Written    bool `json:"-"` // by this server: Submit signs it in the name of the domain in From
+	Written    bool `json:",omitempty"` // by this server: Submit signs it in the name of the domain in From
 
 	Return     Return    // what a report of failure has of the message
 	EnvelopeID string    // ENVID, decoded (RFC 3461 §4.4); "": none

@@ -174,7 +174,10 @@ func TestRefusals(t *testing.T) {
 		{Message{To: to("bob@loop.example")}, letter, "Status: 5.4.6"},
 		{Message{To: to("bøb@there.example")}, letter, "Status: 5.6.7"},
 		{Message{To: to("bob@there.example"), UTF8: true}, "Subject: Grüße\n\nx\n", "Status: 5.6.7"},
-		{Message{To: to("bob@there.example"), RequireTLS: true}, letter, "Status: 5.7.30"},
+		{Message{To: to("bob@there.example"), RequireTLS: true}, letter, "Status: 5.7.10"},
+		{Message{To: to("bob@there.example")}, "Subject: Grüße\n\nx\n", "Status: 5.6.3"},
+		{Message{To: to("bob@there.example")}, "Content-Type: message/partial\n\nGrüße\n", "Status: 5.6.3"},
+		{Message{To: to("bob@there.example")}, "Content-Type: multipart/signed; boundary=b\n\n--b\n\nGrüße\n--b\n\nx\n--b--\n", "Status: 5.6.3"},
 		{Message{To: to("bob@there.example")}, "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\nGrüße\n", "Status: 5.6.3"},
 	} {
 		tc.m.From = "ann@here.example"
@@ -203,13 +206,14 @@ func TestDowngrade(t *testing.T) {
 		}
 		return []byte("Signed: " + domain + "\r\n"), err
 	})
+	plain := strings.Repeat(strings.Repeat("x", 70)+"\n", 10)
 	r.send(Message{Account: 7, From: "ann@here.example", To: to("bob@there.example")},
-		"From: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße = 1 \n"+
+		"From: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße = 1 \n"+plain+
 			strings.Repeat("ä", 40)+"\n--b\nContent-Type: text/plain\n\nplain = \n--b--\n")
 	r.run()
 	wait(t, "all is sent", r.empty)
 	ä := strings.Repeat("=C3=A4", 12)
-	want := strings.ReplaceAll("Signed: here.example\nFrom: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe =3D 1=20\n"+
+	want := strings.ReplaceAll("Signed: here.example\nFrom: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe =3D 1=20\n"+plain+
 		ä+"=C3=\n=A4"+ä+"=\n"+ä+"=C3=\n=A4=C3=A4=C3=A4\n--b\nContent-Type: text/plain\n\nplain = \n--b--\n", "\n", "\r\n")
 	if got := s.have(); len(got) != 1 || got[0].body != want {
 		t.Errorf("got\n%s\nwant\n%s", got[0].body, want)

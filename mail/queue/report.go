@@ -152,7 +152,7 @@ func (q *Queue) compose(ctx context.Context, e *Entry, k action, now time.Time) 
 		return nil, nil, err
 	}
 	id := rand.Text()[:13]
-	out := &Entry{Message: Message{ID: id, Body: ref, EightBit: true, UTF8: utf8}, Created: now.UTC(), Due: now.UTC(), Size: ref.Size,
+	out := &Entry{Message: Message{ID: id, Body: ref, EightBit: true, UTF8: utf8, Written: true, RequireTLS: e.RequireTLS}, Created: now.UTC(), Due: now.UTC(), Size: ref.Size,
 		Recipients: []Progress{{Address: e.From, Notify: Never}}}
 	q.log.Info("report", "message", e.ID, "about", string(k), "to", e.From, "report", id)
 	return out, spool, nil
@@ -191,11 +191,14 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 	boundary := "=_" + rand.Text()
 	utf8 = !isASCII(e.From)
 	for i := range e.Recipients {
-		utf8 = utf8 || !isASCII(e.Recipients[i].Address)
+		utf8 = utf8 || !isASCII(e.Recipients[i].Address) || !isASCII(e.Recipients[i].Original)
 	}
-	status, global := "delivery-status", "message/rfc822"
+	status, returned, headers := "delivery-status", "message/rfc822", "text/rfc822-headers"
 	if utf8 { // RFC 6533
-		status, global = "global-delivery-status", "message/global"
+		status = "global-delivery-status"
+	}
+	if utf8 || hasEight(head) {
+		returned, headers = "message/global", "message/global-headers"
 	}
 	fmt.Fprintf(w, "From: Mail Delivery System <mailer-daemon@%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\n",
 		q.cfg.Hostname, e.From, subjects[k], now.UTC().Format(dateFormat), rand.Text(), q.cfg.Hostname)
@@ -211,9 +214,8 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 	}
 	io.WriteString(w, "\r\n")
 	q.status(w, e, k)
-	full := e.Return == ReturnFull || e.Return == ReturnAny && e.Size <= maxReturned
-	if full && k == failed {
-		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, global)
+	if k == failed && e.whole() {
+		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, returned)
 		if utf8 || f {
 			io.WriteString(w, "Content-Transfer-Encoding: 8bit\r\n")
 		}
@@ -225,11 +227,7 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 			return utf8, err
 		}
 	} else {
-		name := "text/rfc822-headers"
-		if utf8 {
-			name = "message/global-headers"
-		}
-		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, name)
+		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, headers)
 		if utf8 || hasEight(head) {
 			io.WriteString(w, "Content-Transfer-Encoding: 8bit\r\n")
 		}
@@ -238,6 +236,12 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 	}
 	_, err = fmt.Fprintf(w, "\r\n--%s--\r\n", boundary)
 	return utf8, err
+}
+
+// whole tells whether a report of failure has all of the message; its header alone where that must not travel
+// but over TLS (RFC 8689 §5).
+func (e *Entry) whole() bool {
+	return !e.RequireTLS && (e.Return == ReturnFull || e.Return == ReturnAny && e.Size <= maxReturned)
 }
 
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 -0700"
@@ -320,7 +324,7 @@ func (o *Outcome) detail() string {
 }
 
 func returned(e *Entry) string {
-	if e.Return == ReturnHeaders || e.Return == ReturnAny && e.Size > maxReturned {
+	if !e.whole() {
 		return "The header of your message is attached."
 	}
 	return "Your message is attached."
@@ -369,6 +373,7 @@ var explanations = []struct{ detail, why, advice string }{
 	{"7.1", "the other server does not want it from you or this server.", "read what that server said, and ask the recipient or your administrator."},
 	{"7.4", "the connection could not be secured.", "ask your administrator; the recipient's mail server may be set up wrongly."},
 	{"7.5", "the connection could not be secured.", "ask your administrator; the recipient's mail server may be set up wrongly."},
+	{"7.10", "you asked for it to travel over protected connections only, which is not possible.", "send it without that demand, if its content allows."},
 	{"7.30", "you asked for it to travel over protected connections only, which is not possible.", "send it without that demand, if its content allows."},
 	{"7", "the other server refused it for its rules on junk or security.", "read what that server said, and ask the recipient or your administrator."},
 }

@@ -254,14 +254,14 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 // maxElsewhere is how many more servers are tried for what one of them puts off.
 const maxElsewhere = 2
 
-// elsewhere tries what a server put off at the next ones, in their order until one takes it (RFC 5321
-// §5.1). What those refuse for good is not believed: a server of less preference may know less.
+// elsewhere tries what a server put off, or may not be given in the clear (RFC 8689 §4.2.1), at the next ones, in their order until
+// one takes it (RFC 5321 §5.1). What those refuse for good is not believed: a server of less preference may know less.
 func (r *runner) elsewhere(ctx context.Context, d *dest, s *session, hosts []host, j *job, out []*Outcome) []*Outcome {
 	for range maxElsewhere {
 		rest := &job{entry: j.entry, work: j.work}
 		var index []int
 		for i, o := range out {
-			if o.Code/100 == 4 && !o.Words {
+			if o.Code/100 == 4 && !o.Words || o.Words && (o.Status == needsEncryption || o.Status == needsRequireTLS) {
 				rest.to, index = append(rest.to, j.to[i]), append(index, i)
 			}
 		}

@@ -1,0 +1,168 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/mail"
+	"strings"
+	"testing"
+)
+
+// TestDense: what is above 127 for the most part becomes base64, and what comes out of that is what went in.
+func TestDense(t *testing.T) {
+	r, s := newRig(t), newSink(t, "SIZE 1000000")
+	r.domain("there.example", s)
+	text := strings.Repeat(strings.Repeat("Привет, мир! ", 7)+"\r\n", 300)
+	for range 2 {
+		_, err := r.Submit(t.Context(), Message{From: "ann@here.example", To: to("bob@there.example")}, strings.NewReader(
+			"From: ann@here.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"+
+				text+"\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: within\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+text+"\r\n--b--\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = text[:len(text)-2-len("р! ")] + "\r\n" // not whole groups of three
+	}
+	r.run()
+	wait(t, "all is sent", r.empty)
+	got := s.have()
+	if len(got) != 2 {
+		t.Fatalf("%d messages, reports %+v", len(got), r.house.have())
+	}
+	for _, g := range got {
+		if want := fmt.Sprintf("SIZE=%d", len(g.body)); !strings.Contains(g.from, want) {
+			t.Errorf("%q for %s", g.from, want)
+		}
+		m, err := mail.ReadMessage(strings.NewReader(g.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, params, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
+		if m.Header.Get("Mime-Version") != "" { // nothing of the message's own header was changed
+			t.Errorf("%v", m.Header)
+		}
+		parts := multipart.NewReader(m.Body, params["boundary"])
+		outer, err := parts.NextPart()
+		if err != nil || outer.Header.Get("Content-Transfer-Encoding") != "base64" {
+			t.Fatal(outer, err)
+		}
+		first, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, outer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inner, err := parts.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		within, err := mail.ReadMessage(inner)
+		if err != nil || within.Header.Get("Content-Transfer-Encoding") != "base64" {
+			t.Fatal(within, err)
+		}
+		second, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, within.Body))
+		if err != nil || !bytes.Equal(first, second) || !strings.HasPrefix(string(first), "Привет, мир! ") || !strings.HasSuffix(string(first), "\r\n") {
+			t.Errorf("%q, %q, %v", first, second, err)
+		}
+	}
+}
+
+// TestRewrittenTooLarge: what grows beyond what the server takes goes back and is not tried again.
+func TestRewrittenTooLarge(t *testing.T) {
+	r, s := newRig(t), newSink(t, "SIZE 1000")
+	r.domain("there.example", s)
+	r.send(Message{From: "ann@here.example", To: to("bob@there.example")}, "From: ann@here.example\n\n"+strings.Repeat("я", 450)+"\n")
+	r.run()
+	wait(t, "it is over", r.empty)
+	if got := r.house.have(); len(got) != 1 || !strings.Contains(got[0].body, "Status: 5.3.4") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestUTF8 sends what was given with SMTPUTF8 to servers without it: what needs it goes back, what does not goes on.
+func TestUTF8(t *testing.T) {
+	for _, tc := range []struct {
+		name, ext, header string
+		asked             bool
+		want              string // of MAIL, "": it goes back
+	}{
+		{"asked for and not needed", "8BITMIME", "Subject: plain", true, " BODY=8BITMIME"},
+		{"asked for and not needed, offered", "SMTPUTF8", "Subject: plain", true, ""},
+		{"needed", "8BITMIME", "Subject: Grüße", true, "-"},
+		{"needed and offered", "SMTPUTF8", "Subject: Grüße", true, " SMTPUTF8"},
+		{"a header that nobody vouches for", "8BITMIME", "Subject: Gr\xfc\xdfe", false, " BODY=8BITMIME"},
+		{"the same where UTF-8 is taken", "SMTPUTF8", "Subject: Gr\xfc\xdfe", false, " BODY=8BITMIME"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, s := newRig(t), newSink(t, "8BITMIME", tc.ext)
+			r.domain("there.example", s)
+			r.send(Message{From: "ann@here.example", UTF8: tc.asked, EightBit: true, To: to("bob@there.example")}, tc.header+"\n\nx\n")
+			r.run()
+			wait(t, "it is over", r.empty)
+			got, back := s.have(), r.house.have()
+			if tc.want == "-" {
+				if len(got) != 0 || len(back) != 1 || !strings.Contains(back[0].body, "Status: 5.6.7") ||
+					!strings.Contains(back[0].body, "Content-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: Grüße") {
+					t.Errorf("sent %+v, back %+v", got, back)
+				}
+				return
+			}
+			if len(got) != 1 || len(back) != 0 || !strings.HasSuffix(got[0].from, tc.want) || strings.Contains(got[0].from, "SMTPUTF8") != (tc.want == " SMTPUTF8") {
+				t.Errorf("sent %+v, back %+v", got, back)
+			}
+		})
+	}
+}
+
+// TestReportSignedAgain: a report that is rewritten on its way is signed as it arrives.
+func TestReportSignedAgain(t *testing.T) {
+	r, s := newRig(t), newSink(t)
+	r.domain("there.example", s)
+	r.SetSigner(func(_ context.Context, domain string, content io.Reader) ([]byte, error) {
+		b, err := io.ReadAll(content)
+		return fmt.Appendf(nil, "Signed: %s %t\r\n", domain, hasEight(b)), err
+	})
+	failed := to("nobody@there.example")
+	failed[0].Failed = &Outcome{Code: 550, Status: "5.1.1", Text: "no"}
+	r.send(Message{From: "carl@there.example", To: failed}, "From: carl@there.example\nContent-Type: text/plain; charset=utf-8\n\nGrüße\n")
+	r.run()
+	wait(t, "all is sent", r.empty)
+	if got := s.have(); len(got) != 1 || !strings.HasPrefix(got[0].body, "Signed: mx.here.example false\r\nSigned: mx.here.example true\r\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRequireTLSElsewhere: what a server may not be given goes to the next one of its domain; what none may be given
+// goes back with its header alone, and asks for the same protection (RFC 8689 §4.2.1, §5).
+func TestRequireTLSElsewhere(t *testing.T) {
+	a := newAuthority(t)
+	r := newRig(t)
+	good := newSink(t, "STARTTLS", "REQUIRETLS")
+	good.tls, _ = a.config(t, "mx2.there.example")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", good.port()))
+	if err != nil {
+		t.Skipf("no second loopback address: %v", err)
+	}
+	plain := newSinkOn(t, l)
+	r.port = good.port()
+	r.roots = a.pool
+	r.zone.Authentic(true).Add("there.example. MX 10 mx1.there.example.\nmx1.there.example. A 127.0.0.2\nthere.example. MX 20 mx2.there.example.\nmx2.there.example. A 127.0.0.1\n" +
+		"bare.example. MX 10 mx1.there.example.")
+	r.send(Message{From: "ann@here.example", RequireTLS: true, To: to("bob@there.example")}, letter)
+	r.send(Message{From: "ann@here.example", RequireTLS: true, Return: ReturnFull, To: to("bob@bare.example")}, letter)
+	r.run()
+	wait(t, "all is sent", r.empty)
+	if got := good.have(); len(got) != 1 || !got[0].tls || !strings.Contains(got[0].from, " REQUIRETLS") {
+		t.Errorf("%+v", got)
+	}
+	if got := plain.have(); len(got) != 0 {
+		t.Errorf("in the clear: %+v", got)
+	}
+	back := r.house.have()
+	if len(back) != 1 || !strings.Contains(back[0].body, "Status: 5.7.10") || !strings.Contains(back[0].body, "text/rfc822-headers") || strings.Contains(back[0].body, "Hello") {
+		t.Errorf("%+v", back)
+	}
+}
