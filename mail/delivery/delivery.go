@@ -108,6 +108,10 @@ type Route struct {
 	DSN     RouteDSN
 	targets []account.Recipient
 	remote  []string // addresses of other servers
+
+	failed []account.Recipient // of targets, once it was tried
+	queued bool                // what failed is the queue's from here
+	done   queue.State         // what a sender who asked is told of it; Sent: something else tells
 }
 
 // Route finds where an address leads. size is the message's size in bytes as

@@ -32,6 +32,10 @@ type Plan struct {
 	Send []func(ctx context.Context) error
 	// Note is done in the transaction that puts the message into mailboxes. It may run again.
 	Note []func(tx *storage.Tx) error
+	// Onward are the messages that Send sends on. Reported tells that the only one asks for what the
+	// sender wants to hear, so that who has it in the end tells (RFC 3461 §5.2.7.2).
+	Onward   int
+	Reported bool
 	// After is done when the message is durable: answers, which may fail.
 	After []func(ctx context.Context) error
 }
@@ -51,7 +55,7 @@ type Into struct {
 func (d *Deliverer) plan(ctx context.Context, m *Message, to account.Recipient) Plan {
 	p := m.begin(ctx, to)
 	for _, f := range d.filters {
-		next := Plan{Into: append([]Into(nil), p.Into...), Reject: p.Reject, Mark: p.Mark,
+		next := Plan{Into: append([]Into(nil), p.Into...), Reject: p.Reject, Mark: p.Mark, Onward: p.Onward, Reported: p.Reported,
 			Send: slices.Clip(p.Send), Note: slices.Clip(p.Note), After: slices.Clip(p.After)}
 		if err := f.Filter(ctx, m, to, &next); err != nil {
 			d.log.Error("filter failed, its result is not used", "account", to.Account.Name, "message", m.env.ID, "error", err)
@@ -88,6 +92,13 @@ func (m *Message) route(to account.Recipient) *Route {
 		}
 	}
 	return nil
+}
+
+// Spread tells whether the address that a recipient was named by stands for others too. The sender who wants to
+// hear of success is told so then, and of each of them hears nothing but failures (RFC 3461 §5.2.7.3).
+func (m *Message) Spread(to account.Recipient) bool {
+	r := m.route(to)
+	return r != nil && r.spread()
 }
 
 // Alone tells whether a refusal by one recipient can be the answer to the whole transaction.

@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"atrium/mail"
+	"atrium/mail/queue"
 	"atrium/storage"
 	"atrium/storage/account"
 	"atrium/storage/blob"
@@ -154,8 +155,18 @@ func (m *Message) Deliver(ctx context.Context) []Result {
 	jobs := m.jobs(ctx)
 	m.run(ctx, jobs, split)
 	for i, r := range m.env.Routes {
+		r.failed, r.done = nil, queue.Sent
 		for _, to := range r.targets {
-			out[i].Err = worse(out[i].Err, jobs[slices.IndexFunc(jobs, func(j *job) bool { return j.id == to.Account.ID })].result(to))
+			j := jobs[slices.IndexFunc(jobs, func(j *job) bool { return j.id == to.Account.ID })]
+			err := j.result(to)
+			if err != nil {
+				r.failed = append(r.failed, to)
+			}
+			out[i].Err = worse(out[i].Err, err)
+			r.done = j.fates[to.Detail]
+		}
+		if r.spread() {
+			r.done = queue.Expanded
 		}
 	}
 	if !m.sendOut(ctx, out) && m.env.Whole {
@@ -188,6 +199,7 @@ type job struct {
 	after   []func(context.Context) error
 	mark    []byte
 	refused map[string]error // by detail
+	fates   map[string]queue.State
 	err     error
 	skip    bool // it has the message from an earlier attempt
 }
@@ -234,9 +246,26 @@ func (j *job) add(to account.Recipient, p Plan) {
 		j.refused[to.Detail] = &Refusal{Reason: p.Reject}
 		return
 	}
+	if j.fates == nil {
+		j.fates = map[string]queue.State{}
+	}
+	j.fates[to.Detail] = p.fate()
 	j.into = append(j.into, p.Into...)
 	j.mark = p.Mark
 	j.send, j.note, j.after = append(j.send, p.Send...), append(j.note, p.Note...), append(j.after, p.After...)
+}
+
+// fate is what a sender who asked is told of a plan that was carried out.
+func (p *Plan) fate() queue.State {
+	switch {
+	case len(p.Into) > 0 || p.Onward == 0: // what is dropped as well: nobody else is to know
+		return queue.Local
+	case p.Onward > 1:
+		return queue.Expanded
+	case p.Reported:
+		return queue.Sent
+	}
+	return queue.Relayed
 }
 
 // run does the jobs, many at once so that they share a commit.
@@ -266,6 +295,9 @@ func (m *Message) file(ctx context.Context, j *job) error {
 		if err := send(ctx); err != nil {
 			m.d.log.Error("not sent on, it goes to INBOX", "message", m.env.ID, "account", j.name, "error", err)
 			j.into = append(j.into, Into{})
+			for detail := range j.fates {
+				j.fates[detail] = queue.Local
+			}
 		}
 	}
 	if err := m.store(ctx, j); err != nil {

@@ -33,6 +33,8 @@ type Envelope struct {
 	// stays between the two: Received does not tell.
 	Submit  *Submission
 	Verdict Verdict
+
+	ours bool // an account of ours wrote it, or this server: it comes out of the queue
 }
 
 // trace returns the lines that final delivery puts on top: Return-Path and

@@ -17,8 +17,13 @@
 // go once more, and none is lost. When an attempt begins is kept in an index by time, which is read on from where
 // the last look ended; memory holds only a window of what is due, whatever waits. The sender hears of a
 // failure, and of success where that was asked for (RFC 3461), from the null
-// sender; who is not there to hear it, the null sender, is told nothing. Content
-// is sent as it was filed, but where the next server cannot take it (RFC 6152 §3).
+// sender; who is not there to hear it, the null sender, is told nothing. Of a delay it hears once.
+//
+// Content is sent as it was filed, but where the next server cannot take it: parts above 127 are rewritten for 7 bits
+// (RFC 6152 §3) and what is ours is signed again; signed parts are not, the message goes back. A header or an address in
+// UTF-8 that the message needs goes back as 5.6.7 from a server without SMTPUTF8; that the sender said SMTPUTF8 alone
+// is no need. What is too large goes back at once, what asks for TLS only (RFC 8689) goes to a server that is proven
+// and promises the same, or back.
 // Everything lies in the account storage.System.
 //
 // Start reading at Queue.Enqueue, then Queue.Run.

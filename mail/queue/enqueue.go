@@ -62,6 +62,7 @@ func (q *Queue) Submit(ctx context.Context, m Message, content io.Reader) (id st
 	}
 	defer spool.Release()
 	if m.Written {
+		m.Ours = true
 		if content, err = q.signed(ctx, content); err != nil {
 			return "", err
 		}
@@ -172,8 +173,8 @@ func (q *Queue) split(m Message, now time.Time) (out []*Entry) {
 			switch {
 			case r.Failed != nil:
 				p.State, p.Last, p.At = Bounced, r.Failed, now.Unix()
-			case r.Delivered:
-				p.State, p.At = Local, now.Unix()
+			case r.Done != Pending:
+				p.State, p.At = r.Done, now.Unix()
 			}
 			e.Recipients = append(e.Recipients, p)
 		}

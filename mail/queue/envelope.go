@@ -182,11 +182,11 @@ func (q *Queue) rewrite(t *smtpclient.Transaction, e *Entry, down *downgrade, co
 // signAgain signs a message of an account of ours, or of this server's own, as it is after its rewriting,
 // which breaks the signatures that it has (RFC 6376 §5.3).
 func (q *Queue) signAgain(e *Entry, down *downgrade, content *io.SectionReader) ([]byte, error) {
-	if q.sign == nil || e.Account == 0 && !e.Written {
+	if q.sign == nil || !e.Ours {
 		return nil, nil
 	}
 	domain, err := dkim.Author(content, content.Size())
-	if err != nil || domain == "" || !e.Written && !q.local.Local(domain) {
+	if err != nil || domain == "" || e.Account != 0 && !q.local.Local(domain) {
 		return nil, err
 	}
 	content.Seek(0, io.SeekStart)
@@ -233,10 +233,18 @@ func (q *Queue) passDSN(t *smtpclient.Transaction, e *Entry, to []int, index []i
 		if r.Notify != 0 {
 			t.To[k].Params = append(t.To[k].Params, "NOTIFY="+r.Notify.String())
 		}
-		if kind, address, ok := strings.Cut(r.Original, ";"); ok && isASCII(r.Original) {
+		original := r.Original
+		if original == "" && r.Notify != 0 {
+			original = "rfc822;" + r.Address
+			if !isASCII(r.Address) {
+				original = "utf-8;" + r.Address
+			}
+		}
+		if kind, address, ok := strings.Cut(original, ";"); !ok {
+		} else if strings.EqualFold(kind, "utf-8") {
+			t.To[k].Params = append(t.To[k].Params, "ORCPT="+kind+";"+utf8text(address))
+		} else if isASCII(original) {
 			t.To[k].Params = append(t.To[k].Params, "ORCPT="+kind+";"+xtext(address))
-		} else if r.Notify != 0 && isASCII(r.Address) {
-			t.To[k].Params = append(t.To[k].Params, "ORCPT=rfc822;"+xtext(r.Address))
 		}
 	}
 }
@@ -249,6 +257,20 @@ func (n Notify) String() string {
 		}
 	}
 	return strings.Join(out, ",")
+}
+
+// utf8text is an address as utf-8-addr-xtext, which every server can take (RFC 6533 §3): what is not ASCII, or stands for something,
+// is named by its number. What is written so already stays.
+func utf8text(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if r <= ' ' || r > '~' || r == '+' || r == '=' || r == '\\' && !strings.HasPrefix(s[i:], `\x{`) {
+			fmt.Fprintf(&b, `\x{%02X}`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // xtext is RFC 3461 §4.

@@ -24,7 +24,8 @@ type Message struct {
 	Binary     bool // BODY=BINARYMIME (RFC 3030)
 	UTF8       bool // SMTPUTF8 was said (RFC 6531): header or addresses may be in UTF-8
 	RequireTLS bool // REQUIRETLS was said (RFC 8689)
-	Written    bool `json:",omitempty"` // by this server: Submit signs it in the name of the domain in From
+	Written    bool `json:"-"`          // by this server: Submit signs it in the name of the domain in From
+	Ours       bool `json:",omitempty"` // by this server or submitted to it: what is rewritten is signed again. Not for what is passed on
 
 	Return     Return    // what a report of failure has of the message
 	EnvelopeID string    // ENVID, decoded (RFC 3461 §4.4); "": none
@@ -44,9 +45,9 @@ type Recipient struct {
 	// Failed is an outcome that is known before: the entry does nothing for this
 	// recipient but report it.
 	Failed *Outcome
-	// Delivered tells, with Failed nil, that the message is in the recipient's
-	// mailbox already: the sender is told when Notify says Success.
-	Delivered bool
+	// Done tells, with Failed nil, that the message is in the recipient's mailbox already (Local), or went
+	// on (Relayed, Expanded): the sender is told when Notify says Success.
+	Done State
 }
 
 // Notify is NOTIFY of RFC 3461 §4.1.
@@ -84,6 +85,8 @@ type Outcome struct {
 	Host   string `json:",omitempty"` // that said it, "": this one
 	Words  bool   `json:",omitempty"` // Text is ours, not a server's
 	Tells  bool   `json:",omitempty"` // the server that has it reports by itself (RFC 3461)
+
+	done State // of 2xx: what it says beyond Sent and Relayed
 }
 
 // temporary tells whether a later attempt may end otherwise.
@@ -106,15 +109,16 @@ func (o *Outcome) String() string {
 type State byte
 
 const (
-	Pending State = iota
-	Sent          // another server has it
-	Relayed       // as Sent, by one that does not report: the sender was told so, where it wished
-	Bounced       // it failed for good
-	Expired       // it failed for too long
-	Local         // it is in a mailbox of this server
+	Pending  State = iota
+	Sent           // another server has it
+	Relayed        // as Sent, by one that does not report: the sender was told so, where it wished
+	Bounced        // it failed for good
+	Expired        // it failed for too long
+	Local          // it is in a mailbox, of this server or of one that speaks LMTP
+	Expanded       // it went to the several addresses that the recipient's stands for
 )
 
-var stateNames = [...]string{"pending", "sent", "relayed", "failed", "expired", "delivered"}
+var stateNames = [...]string{"pending", "sent", "relayed", "failed", "expired", "delivered", "expanded"}
 
 func (s State) String() string {
 	if int(s) < len(stateNames) {

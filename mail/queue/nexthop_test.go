@@ -10,8 +10,10 @@ import (
 	"mime/multipart"
 	"net"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDense: what is above 127 for the most part becomes base64, and what comes out of that is what went in.
@@ -164,5 +166,86 @@ func TestRequireTLSElsewhere(t *testing.T) {
 	back := r.house.have()
 	if len(back) != 1 || !strings.Contains(back[0].body, "Status: 5.7.10") || !strings.Contains(back[0].body, "text/rfc822-headers") || strings.Contains(back[0].body, "Hello") {
 		t.Errorf("%+v", back)
+	}
+}
+
+// TestOriginalUTF8: an address in UTF-8 goes along as one that every server takes, and comes back as it was (RFC 6533 §3, §6).
+func TestOriginalUTF8(t *testing.T) {
+	r, s := newRig(t), newSink(t, "DSN", "SMTPUTF8", "8BITMIME")
+	r.domain("there.example", s)
+	s.reply = func(_ int, line string) string {
+		if strings.HasPrefix(line, "RCPT TO:<gone@") {
+			return "550 5.1.1 no such user"
+		}
+		return ""
+	}
+	r.send(Message{From: "ann@here.example", To: []Recipient{
+		{Address: "bob@there.example", Original: "utf-8;bøb+x@there.example"},
+		{Address: "bøb@there.example", Notify: Success},
+		{Address: "eve@there.example", Original: `utf-8;\x{E5}ve@there.example`},
+		{Address: "gone@there.example", Original: "utf-8;gøne@there.example"},
+	}}, letter)
+	r.run()
+	wait(t, "it is over", r.empty)
+	got, back := s.have(), r.house.have()
+	want := []string{`TO:<bob@there.example> ORCPT=utf-8;b\x{F8}b\x{2B}x@there.example`,
+		`TO:<bøb@there.example> NOTIFY=SUCCESS ORCPT=utf-8;b\x{F8}b@there.example`, `TO:<eve@there.example> ORCPT=utf-8;\x{E5}ve@there.example`}
+	if len(got) != 1 || !slices.Equal(got[0].to, want) {
+		t.Errorf("%+v", got)
+	}
+	if len(back) != 1 || !strings.Contains(back[0].body, "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n") ||
+		!strings.Contains(back[0].body, "Original-Recipient: utf-8;gøne@there.example\r\n") {
+		t.Errorf("%+v", back)
+	}
+}
+
+// TestFates: what a sender who asked for success is told, by what became of the message.
+func TestFates(t *testing.T) {
+	for state, want := range map[State]string{Local: "Action: delivered", Relayed: "Action: relayed", Expanded: "Action: expanded\r\nStatus: 2.0.0", Sent: ""} {
+		r := newRig(t)
+		r.house.state = state
+		r.send(Message{From: "ann@here.example", To: []Recipient{{Address: "bob@here.example", Notify: Success}}}, letter)
+		r.run()
+		wait(t, "it is over", r.empty)
+		got := r.house.have() // and the report
+		if len(got) != map[bool]int{true: 1, false: 2}[want == ""] || !strings.Contains(got[len(got)-1].body, want) {
+			t.Errorf("%v: %+v", state, got)
+		}
+	}
+}
+
+// TestLMTP: what a server took by LMTP is in the mailbox.
+func TestLMTP(t *testing.T) {
+	s := newSink(t)
+	s.reply = func(_ int, line string) string {
+		if strings.HasPrefix(line, "LHLO") {
+			return "250 sink"
+		}
+		return ""
+	}
+	r := newRig(t, func(c *Config) {
+		c.Routes = []Route{{Domain: "there.example", Host: "127.0.0.1", Port: s.port(), LMTP: true}}
+	})
+	r.send(Message{From: "ann@here.example", To: []Recipient{{Address: "bob@there.example", Notify: Success}}}, letter)
+	r.run()
+	wait(t, "it is over", r.empty)
+	if got := r.house.have(); len(got) != 1 || !strings.Contains(got[0].body, "Action: delivered\r\n") || !strings.Contains(got[0].body, "was delivered to the mailbox") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestHoldNoDelay: of what the sender asked to be sent later no delay is told before that time has come and as much
+// again has gone as is waited otherwise (RFC 4865 §6).
+func TestHoldNoDelay(t *testing.T) {
+	now := time.Now()
+	cfg := DefaultConfig()
+	e := &Entry{Message: Message{From: "ann@here.example", Hold: now.Add(48 * time.Hour)}, Created: now, Recipients: []Progress{{Last: &Outcome{Status: "4.4.1"}}}}
+	for at, want := range map[time.Duration]bool{24 * time.Hour: false, 48*time.Hour + cfg.Warn - time.Minute: false, 48*time.Hour + cfg.Warn: true} {
+		if got := e.delayDue(&cfg, now.Add(at)); got != want {
+			t.Errorf("after %v: %v", at, got)
+		}
+	}
+	if got := e.end(&cfg); !got.Equal(e.Hold.Add(cfg.GiveUp)) {
+		t.Errorf("given up at %v", got)
 	}
 }

@@ -23,9 +23,10 @@ import (
 type Deliverer interface {
 	// Local tells whether a domain is one of ours.
 	Local(domain string) bool
-	// DeliverLocal delivers to one address of ours; how is for the log. The error's
-	// class tells whether a later attempt may succeed.
-	DeliverLocal(ctx context.Context, from, to string, content io.Reader) error
+	// DeliverLocal delivers a message to one address of ours, with its Address, Notify and Original. It tells what is to be
+	// reported then: Local, Relayed or Expanded, or Sent where something else reports. The
+	// error's class tells whether a later attempt may succeed.
+	DeliverLocal(ctx context.Context, m *Message, to Recipient, content io.Reader) (State, error)
 	// Permanent tells whether an error of DeliverLocal is for good.
 	Permanent(err error) bool
 }

@@ -64,7 +64,7 @@ func TestBounce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Subject: Your message could not be delivered\r\n", "In-Reply-To: <1@here.example>",
-		"Your message \"Grüße\" to gone@there.example, x@nowhere.example could not be delivered.\r\n",
+		"Your message \"Grüße\" to old@there.example (gone@there.example), x@nowhere.example could not be delivered.\r\n",
 		"Why: there is no such address there.", "said: 550 5.1.1 no such user", "Why: there is no such mail domain.",
 		"Reporting-MTA: dns; mx.here.example\r\nOriginal-Envelope-Id: e+2B1\r\n",
 		"Original-Recipient: rfc822;old@there.example\r\nFinal-Recipient: rfc822; gone@there.example\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.there.example\r\n",
@@ -207,7 +207,7 @@ func TestDowngrade(t *testing.T) {
 		return []byte("Signed: " + domain + "\r\n"), err
 	})
 	plain := strings.Repeat(strings.Repeat("x", 70)+"\n", 10)
-	r.send(Message{Account: 7, From: "ann@here.example", To: to("bob@there.example")},
+	r.send(Message{Account: 7, Ours: true, From: "ann@here.example", To: to("bob@there.example")},
 		"From: ann@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße = 1 \n"+plain+
 			strings.Repeat("ä", 40)+"\n--b\nContent-Type: text/plain\n\nplain = \n--b--\n")
 	r.run()

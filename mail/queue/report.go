@@ -28,6 +28,7 @@ const (
 	delayed   action = "delayed"
 	relayed   action = "relayed"
 	delivered action = "delivered"
+	expanded  action = "expanded"
 )
 
 // reports tells which reports an entry asks for now, leaving delays aside.
@@ -38,7 +39,7 @@ func (e *Entry) reports() (out []action) {
 			have[a] = true
 		}
 	}
-	for _, a := range []action{failed, relayed, delivered} {
+	for _, a := range []action{failed, relayed, delivered, expanded} {
 		if have[a] {
 			out = append(out, a)
 		}
@@ -63,6 +64,10 @@ func (p *Progress) due() action {
 	case Local:
 		if p.Notify.wants(Success) {
 			return delivered
+		}
+	case Expanded:
+		if p.Notify.wants(Success) {
+			return expanded
 		}
 	}
 	return ""
@@ -152,7 +157,7 @@ func (q *Queue) compose(ctx context.Context, e *Entry, k action, now time.Time) 
 		return nil, nil, err
 	}
 	id := rand.Text()[:13]
-	out := &Entry{Message: Message{ID: id, Body: ref, EightBit: true, UTF8: utf8, Written: true, RequireTLS: e.RequireTLS}, Created: now.UTC(), Due: now.UTC(), Size: ref.Size,
+	out := &Entry{Message: Message{ID: id, Body: ref, EightBit: true, UTF8: utf8, Ours: true, RequireTLS: e.RequireTLS}, Created: now.UTC(), Due: now.UTC(), Size: ref.Size,
 		Recipients: []Progress{{Address: e.From, Notify: Never}}}
 	q.log.Info("report", "message", e.ID, "about", string(k), "to", e.From, "report", id)
 	return out, spool, nil
@@ -251,6 +256,7 @@ var subjects = map[action]string{
 	delayed:   "Your message is delayed",
 	relayed:   "Your message was passed on",
 	delivered: "Your message was delivered",
+	expanded:  "Your message was passed on to several recipients",
 }
 
 // told are the recipients that a report is about.
@@ -269,7 +275,7 @@ func (q *Queue) words(w io.Writer, e *Entry, k action, head []byte) {
 	list := e.told(k)
 	names := make([]string, len(list))
 	for i, p := range list {
-		names[i] = p.Address
+		names[i] = p.name()
 	}
 	to := strings.Join(names, ", ")
 	if len(names) > 3 {
@@ -289,6 +295,8 @@ func (q *Queue) words(w io.Writer, e *Entry, k action, head []byte) {
 		fmt.Fprintf(w, "%s to %s was passed on to a server that sends no reports.\r\nWhether it arrived is not known here.\r\n", which, to)
 	case delivered:
 		fmt.Fprintf(w, "%s to %s was delivered to the mailbox.\r\n", which, to)
+	case expanded:
+		fmt.Fprintf(w, "%s to %s was passed on to everyone whom that address stands for.\r\nYou hear of it again only if one of them cannot be reached.\r\n", which, to)
 	}
 	fmt.Fprintf(w, "You sent it on %s.\r\n", e.Created.UTC().Format("Monday, 2 January 2006, 15:04 MST"))
 	if k != failed && k != delayed {
@@ -299,7 +307,7 @@ func (q *Queue) words(w io.Writer, e *Entry, k action, head []byte) {
 			fmt.Fprintf(w, "\r\n... and %d more, see the second part of this report.\r\n", len(list)-i)
 			break
 		}
-		fmt.Fprintf(w, "\r\n%s\r\n", p.Address)
+		fmt.Fprintf(w, "\r\n%s\r\n", p.name())
 		why, advice := explain(p.Last, p.State == Expired)
 		fmt.Fprintf(w, "  Why: %s\r\n", why)
 		if p.Last != nil && !p.Last.Words {
@@ -314,6 +322,15 @@ func (q *Queue) words(w io.Writer, e *Entry, k action, head []byte) {
 	if k == failed {
 		fmt.Fprintf(w, "\r\nThis server has stopped trying. %s\r\n", returned(e))
 	}
+}
+
+// name is a recipient as people are told of it: by the address that they wrote to, and where that led.
+func (p *Progress) name() string {
+	kind, original, ok := strings.Cut(p.Original, ";")
+	if !ok || !strings.EqualFold(kind, "rfc822") && !strings.EqualFold(kind, "utf-8") || strings.EqualFold(original, p.Address) {
+		return p.Address
+	}
+	return cut(oneLine(original), 300) + " (" + p.Address + ")"
 }
 
 func (o *Outcome) detail() string {
@@ -398,7 +415,7 @@ func (q *Queue) status(w io.Writer, e *Entry, k action) {
 		if o := p.Last; o != nil && o.Code != 0 && !o.Words && o.Host != "" {
 			mta, _, _ := strings.Cut(o.Host, " ")
 			fmt.Fprintf(w, "Remote-MTA: dns; %s\r\nDiagnostic-Code: smtp; %s\r\n", mta, cut(oneLine(strings.TrimSpace(itoa(o.Code)+" "+o.Status+" "+o.Text)), 900))
-		} else if o != nil && k != delivered {
+		} else if o != nil && k != delivered && k != expanded {
 			fmt.Fprintf(w, "Diagnostic-Code: x-atrium; %s\r\n", cut(oneLine(o.detail()), 900))
 		}
 		if p.At != 0 {
@@ -416,7 +433,7 @@ func (p *Progress) status(k action) string {
 	if p.Last != nil {
 		status = p.Last.Status
 	}
-	class := map[action]string{failed: "5", delayed: "4", relayed: "2", delivered: "2"}[k]
+	class := map[action]string{failed: "5", delayed: "4", relayed: "2", delivered: "2", expanded: "2"}[k]
 	if k == failed && p.State == Expired {
 		return "4.4.7" // RFC 3463 §3.5: delivery time expired
 	}

@@ -300,7 +300,13 @@ func (q *Queue) transmit(ctx context.Context, s *session, j *job) (out []*Outcom
 			answered = true
 			if err == nil || !r.Ok() {
 				o := replied(r, s.at)
-				o.Tells = tells && r.Ok()
+				switch {
+				case !r.Ok():
+				case tells:
+					o.Tells = true
+				case s.host.route != nil && s.host.route.LMTP: // it takes what is in the mailbox (RFC 2033 §4.2)
+					o.done = Local
+				}
 				out[index[k]] = o
 			}
 		}

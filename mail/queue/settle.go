@@ -114,8 +114,8 @@ func (r *runner) conclude(of *Entry, w *work) {
 func (p *Progress) settle(o *Outcome, now time.Time) {
 	p.Last, p.At = o, now.Unix()
 	switch {
-	case o.Code/100 == 2 && o.Host == "":
-		p.State = Local
+	case o.Code/100 == 2 && o.done != Pending:
+		p.State = o.done
 	case o.Code/100 == 2 && o.Tells:
 		p.State, p.Told = Sent, true // RFC 3461 §5.2.2: the next server does
 	case o.Code/100 == 2:
@@ -123,7 +123,10 @@ func (p *Progress) settle(o *Outcome, now time.Time) {
 	case !o.temporary():
 		p.State = Bounced
 	}
-	if p.State == Relayed || p.State == Local {
+	switch p.State {
+	case Sent:
+		p.Told = true
+	case Relayed, Local, Expanded:
 		p.Told = !p.Notify.wants(Success)
 	}
 	if p.State == Bounced {
@@ -220,14 +223,15 @@ func (q *Queue) deliver(ctx context.Context, j *job) []*Outcome {
 	}
 	defer body.Close()
 	for i, n := range j.to {
-		to := e.Recipients[n].Address
+		p := &e.Recipients[n]
+		to := Recipient{Address: p.Address, Notify: p.Notify, Original: p.Original}
 		if q.cfg.Capture != "" {
-			to = q.cfg.Capture
+			to.Address = q.cfg.Capture
 		}
-		err := q.local.DeliverLocal(ctx, e.From, to, io.NewSectionReader(body, e.Skip, e.Size))
+		state, err := q.local.DeliverLocal(ctx, &e.Message, to, io.NewSectionReader(body, e.Skip, e.Size))
 		switch {
 		case err == nil:
-			out[i] = &Outcome{Code: 250, Status: "2.0.0", Text: "delivered here"}
+			out[i] = &Outcome{Code: 250, Status: "2.0.0", Text: "delivered here", done: state}
 		case ctx.Err() != nil:
 			out[i] = stopping
 		case q.local.Permanent(err):

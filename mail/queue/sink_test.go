@@ -3,6 +3,7 @@ package queue
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -183,25 +184,26 @@ func (s *sink) total() (mails, conns int) {
 
 // house is this server's own side.
 type house struct {
-	mu   sync.Mutex
-	mail []taken
-	err  error
+	mu    sync.Mutex
+	mail  []taken
+	err   error
+	state State // what became of it, 0: Local
 }
 
 func (h *house) Local(domain string) bool { return domain == "here.example" }
 func (h *house) Permanent(err error) bool { return errors.Is(err, storage.NotFound) }
-func (h *house) DeliverLocal(_ context.Context, from, to string, content io.Reader) error {
+func (h *house) DeliverLocal(_ context.Context, m *Message, to Recipient, content io.Reader) (State, error) {
 	b, err := io.ReadAll(content)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
-		return h.err
+		return 0, h.err
 	}
-	h.mail = append(h.mail, taken{from: from, to: []string{to}, body: string(b)})
-	return nil
+	h.mail = append(h.mail, taken{from: m.From, to: []string{to.Address}, body: string(b)})
+	return cmp.Or(h.state, Local), nil
 }
 
 func (h *house) have() []taken {

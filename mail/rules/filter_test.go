@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"mime/quotedprintable"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ type rig struct {
 	mail    *mail.Store
 	scripts *Scripts
 	filter  *Filter
+	dir     *account.Directory
 	ids     map[string]storage.AccountID
 	sent    outbox
 }
@@ -39,6 +41,7 @@ type outbox struct {
 	mu      sync.Mutex
 	list    []string // "from>to,to" and the content
 	reports []string // what reports are wanted on the first recipient, and what they return
+	sent    []queue.Message
 	fail    error
 }
 
@@ -56,6 +59,7 @@ func (o *outbox) Submit(_ context.Context, m queue.Message, content io.Reader) (
 	for _, r := range m.To {
 		to = append(to, r.Address)
 	}
+	o.sent = append(o.sent, m)
 	o.reports = append(o.reports, fmt.Sprint(m.To[0].Notify, m.Return))
 	o.list = append(o.list, m.From+">"+strings.Join(to, ",")+"\n"+string(b))
 	return "x", nil
@@ -76,7 +80,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 	r := &rig{t: t, ids: map[string]storage.AccountID{}}
 	folder, err := embedded.Open(t.TempDir(), embedded.Small(), log)
 	r.must(err)
-	store, err := storage.Open(folder.Engine, folder.Blobs, []storage.Schema{mail.Schema}, storage.DefaultConfig(), log)
+	store, err := storage.Open(folder.Engine, folder.Blobs, []storage.Schema{mail.Schema, queue.Schema}, storage.DefaultConfig(), log)
 	r.must(err)
 	t.Cleanup(func() {
 		store.Close()
@@ -99,7 +103,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 	r.must(err)
 	f := NewFilter(r.scripts, r.mail, dir, "mail.example.org", "+", log)
 	f.SetMailer(&r.sent)
-	r.filter = f
+	r.filter, r.dir = f, dir
 	r.Deliverer, err = delivery.New(r.mail, dir, delivery.DefaultConfig(), log, f)
 	r.must(err)
 	return r
@@ -474,6 +478,113 @@ func TestRedirectDSN(t *testing.T) {
 		r.must(r.send(tc.from, hello, false, "ann")[0])
 		if len(r.sent.reports) != 1 || r.sent.reports[0] != tc.want {
 			t.Errorf("%s: %v, want %s", tc.script, r.sent.reports, tc.want)
+		}
+	}
+}
+
+// TestRedirectReports checks what becomes of what the sender wants to hear (RFC 3461 §5.2.7): a redirect to one place
+// takes it along, and who has the message there tells; else it is told here.
+func TestRedirectReports(t *testing.T) {
+	const asked = delivery.NotifySuccess | delivery.NotifyFailure
+	both, failures := fmt.Sprint(queue.Success|queue.Failure, queue.ReturnHeaders), fmt.Sprint(queue.Failure, queue.ReturnHeaders)
+	for _, tc := range []struct {
+		name, script string
+		to           string
+		asked        delivery.Notify
+		want         []string // of each redirect
+		told         queue.State
+	}{
+		{"alone", `redirect "x@example.net";`, "ann", asked, []string{both}, queue.Pending},
+		{"with a copy here", `redirect :copy "x@example.net";`, "ann", asked, []string{failures}, queue.Local},
+		{"to two", `redirect "x@example.net"; redirect "y@example.net";`, "ann", asked, []string{failures, failures}, queue.Expanded},
+		{"of an address of two", `redirect "x@example.net";`, "both", asked, []string{failures}, queue.Expanded},
+		{"as the script says", `redirect :notify "FAILURE" "x@example.net";`, "ann", asked, []string{failures}, queue.Relayed},
+		{"never", `redirect "x@example.net";`, "ann", delivery.NotifyNever, []string{fmt.Sprint(queue.Never, queue.ReturnHeaders)}, queue.Pending},
+		{"dropped", `discard;`, "ann", asked, nil, queue.Local},
+		{"kept, with an answer", `require "vacation"; vacation "gone"; keep;`, "ann", asked, []string{fmt.Sprint(queue.Never, queue.ReturnAny)}, queue.Local},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ctx := t.Context()
+			r := newRig(t, DefaultConfig())
+			r.must(r.dir.SetAlias(ctx, "both@example.org", []string{"ann@example.org", "bob@example.org"}))
+			q, err := queue.Open(r.mail.Storage(), resolver.Static(""), r.Deliverer, queue.DefaultConfig(), slog.New(slog.DiscardHandler))
+			r.must(err)
+			r.must(r.SetQueue(ctx, q))
+			r.use(`require ["redirect-dsn", "copy"];` + tc.script)
+			route, err := r.Route(ctx, tc.to+"@example.org", 0)
+			r.must(err)
+			route.DSN = delivery.RouteDSN{Notify: tc.asked}
+			m, err := r.Open(ctx, &delivery.Envelope{From: "carl@example.net", ID: "TEST", Protocol: "ESMTP", Time: time.Now(), Whole: true, UTF8: true,
+				Routes: []*delivery.Route{route}, DSN: delivery.EnvelopeDSN{Return: "HDRS", EnvelopeID: "id"}})
+			r.must(err)
+			defer m.Close()
+			_, err = io.WriteString(m, strings.ReplaceAll(hello, "\n", "\r\n"))
+			r.must(err)
+			r.must(m.Deliver(ctx)[0].Err)
+			if !slices.Equal(r.sent.reports, tc.want) {
+				t.Errorf("sent on with %q, want %q", r.sent.reports, tc.want)
+			}
+			for _, o := range r.sent.sent {
+				if o.From != "" && (o.EnvelopeID != "id" || !o.UTF8 || o.To[0].Original != "rfc822;"+tc.to+"@example.org") {
+					t.Errorf("%+v", o)
+				}
+			}
+			if tc.asked&delivery.NotifySuccess == 0 {
+				return
+			}
+			r.must(r.Delivered(ctx, m, []*delivery.Route{route}))
+			list, _, err := q.List(ctx, 0, 10, nil)
+			r.must(err)
+			told := queue.Pending
+			if len(list) == 1 {
+				told = list[0].Recipients[0].State
+			}
+			if told != tc.told {
+				t.Errorf("the sender is told %v, want %v", told, tc.told)
+			}
+		})
+	}
+}
+
+// TestRedirectSeal checks that what a stranger sent is sent on under a seal of what is sent (RFC 8617), and that what an account
+// of ours sent is not.
+func TestRedirectSeal(t *testing.T) {
+	for _, tc := range []struct {
+		script string
+		submit *delivery.Submission
+		want   string
+	}{
+		{`redirect "x@example.net";`, nil, "X-Sieve-Redirected-From: ann@example.org\r\nSeal: example.org, begins Received: \r\nReceived: "},
+		{`require "editheader"; addheader "X-New" "1"; redirect "x@example.net";`, nil, "X-Sieve-Redirected-From: ann@example.org\r\nSeal: example.org, begins X-New: 1\r\n\r\nX-New: 1\r\n"},
+		{`redirect "x@example.net";`, &delivery.Submission{Account: 99}, "X-Sieve-Redirected-From: ann@example.org\r\nReceived: "},
+	} {
+		ctx := t.Context()
+		r := newRig(t, DefaultConfig())
+		r.use(tc.script)
+		size, whole := int64(0), ""
+		r.SetSealer(func(_ context.Context, c io.ReaderAt, start, n int64, domain string) ([]byte, error) {
+			b := make([]byte, n-start)
+			k, err := c.ReadAt(b, start)
+			if err != nil && err != io.EOF || k != len(b) {
+				t.Errorf("%d of %d bytes, %v", k, len(b), err)
+			}
+			size, whole = n, string(b)
+			return fmt.Appendf(nil, "Seal: %s, begins %.10s\r\n", domain, b), nil
+		})
+		route, err := r.Route(ctx, "ann@example.org", 0)
+		r.must(err)
+		m, err := r.Open(ctx, &delivery.Envelope{From: "carl@example.net", ID: "TEST", Protocol: "ESMTP", Time: time.Now(), Routes: []*delivery.Route{route}, Submit: tc.submit})
+		r.must(err)
+		_, err = io.WriteString(m, strings.ReplaceAll(hello, "\n", "\r\n"))
+		r.must(err)
+		r.must(m.Deliver(ctx)[0].Err)
+		m.Close()
+		sent := r.sent.take()
+		if len(sent) != 1 || !strings.HasPrefix(sent[0], "carl@example.net>x@example.net\n"+tc.want) {
+			t.Errorf("%q", sent)
+		}
+		if whole != "" && (!strings.HasSuffix(sent[0], whole) || size != int64(len(whole)) || !strings.HasSuffix(whole, strings.ReplaceAll(hello, "\n", "\r\n"))) {
+			t.Errorf("sealed %q, sent %q", whole, sent[0])
 		}
 	}
 }

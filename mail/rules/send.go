@@ -39,8 +39,8 @@ func (d *delivering) queueMail(ctx context.Context, from string, to []string, co
 	return err
 }
 
-// redirect sends the message on with its own sender (RFC 5228 §4.2), a stranger's rewritten (SRS). What came by here before, and what would
-// come back at once, stays.
+// redirect sends the message on with its own sender (RFC 5228 §4.2), a stranger's rewritten (SRS), under a seal (ARC). What came by
+// here before, and what would come back at once, stays.
 func (d *delivering) redirect(a sieve.Redirect) {
 	if d.own(a.To) {
 		d.plan.Into = append(d.plan.Into, delivery.Into{})
@@ -73,21 +73,70 @@ func (d *delivering) redirect(a sieve.Redirect) {
 		rest = more
 	}
 	mark := message.AppendField(nil, redirectedField, d.to.Account.Name)
+	d.plan.Onward++
+	d.plan.Reported = len(a.Report.Notify) == 0
 	d.plan.Send = append(d.plan.Send, func(ctx context.Context) error {
-		more := queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.tls, Return: returns[a.Report.Return]}
-		if to := (queue.Recipient{Address: a.To}); len(a.Report.Notify) > 0 && d.sender() != "" {
-			for _, w := range a.Report.Notify {
-				to.Notify |= notifies[w]
-			}
-			more.To = append(more.To, to)
+		more := queue.Message{UTF8: notASCII(d.env.From, a.To), RequireTLS: d.tls}
+		more.To = []queue.Recipient{d.reported(a, &more)}
+		whole := &joined{head: kept, body: d.m, from: size}
+		var seal []byte
+		if d.delivery != nil {
+			seal = d.delivery.Seal(ctx, whole, 0, whole.Size(), d.to.Account.Name)
 		}
-		content := io.MultiReader(bytes.NewReader(mark), bytes.NewReader(kept), io.NewSectionReader(d.m, size, d.m.Size()-size))
-		var to []string
-		if len(more.To) == 0 {
-			to = []string{a.To}
-		}
-		return d.queueMail(ctx, d.sender(), to, content, more)
+		content := io.MultiReader(bytes.NewReader(mark), bytes.NewReader(seal), io.NewSectionReader(whole, 0, whole.Size()))
+		return d.queueMail(ctx, d.sender(), nil, content, more)
 	})
+}
+
+// reported is the recipient of a redirect, with what the sender is to hear of it: what the script says (RFC 6009 §5), else
+// what the sender asked for, of success only where the message goes nowhere but there (RFC 3461 §5.2.7.2).
+func (d *delivering) reported(a sieve.Redirect, more *queue.Message) queue.Recipient {
+	more.Return = returns[a.Report.Return]
+	if d.sender() == "" {
+		return queue.Recipient{Address: a.To, Notify: queue.Never}
+	}
+	to := queue.Recipient{Address: a.To}
+	if d.delivery != nil {
+		e := d.delivery.Envelope()
+		more.UTF8 = more.UTF8 || e.UTF8
+		more.EnvelopeID = e.DSN.EnvelopeID
+		if a.Report.Return == "" {
+			more.Return = returns[e.DSN.Return]
+		}
+		to = d.delivery.Redirected(d.to, a.To)
+		if to.Notify&queue.Success != 0 && (len(d.plan.Into) > 0 || d.plan.Onward > 1 || d.delivery.Spread(d.to)) {
+			if to.Notify &^= queue.Success; to.Notify == 0 {
+				to.Notify = queue.Never
+			}
+		}
+	}
+	if len(a.Report.Notify) > 0 {
+		to.Notify = 0
+		for _, w := range a.Report.Notify {
+			to.Notify |= notifies[w]
+		}
+	}
+	return to
+}
+
+// joined is a message with another header: head, and what body has behind from.
+type joined struct {
+	head []byte
+	body original
+	from int64
+}
+
+func (j *joined) Size() int64 { return int64(len(j.head)) + j.body.Size() - j.from }
+
+// ReadAt is io.ReaderAt's.
+func (j *joined) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < int64(len(j.head)) {
+		if n = copy(p, j.head[off:]); n == len(p) {
+			return n, nil
+		}
+	}
+	k, err := j.body.ReadAt(p[n:], j.from+off+int64(n)-int64(len(j.head)))
+	return n + k, err
 }
 
 // What RFC 6009 calls which reports are wanted, and what they return.

@@ -2,13 +2,13 @@ package smtpd
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"atrium/mail/delivery"
 	"atrium/mail/queue"
 	"atrium/mail/resolver"
 )
@@ -86,7 +86,7 @@ func TestSubmissionGoesOut(t *testing.T) {
 func TestForward(t *testing.T) {
 	r := newRig(t)
 	q := r.withQueue(t)
-	r.to.SetSealer(func(_ context.Context, m *delivery.Message, domain string) ([]byte, error) {
+	r.to.SetSealer(func(_ context.Context, _ io.ReaderAt, _, _ int64, domain string) ([]byte, error) {
 		return []byte("ARC-Seal: for " + domain + "\r\n"), nil
 	})
 	r.script(t, SMTP, head+`
@@ -219,6 +219,88 @@ func TestDailyLimit(t *testing.T) {
 	r.script(t, Submission, send("user2@example.org", "C: From: user1@example.org", "250 $..."))
 }
 
+// TestReportsOfAliases: what the sender wants to hear goes along to the one that an address leads to; of one that leads to
+// several the sender is told once, and of each of them hears failures alone (RFC 3461 §5.2.7).
+func TestReportsOfAliases(t *testing.T) {
+	r := newRig(t)
+	q := r.withQueue(t)
+	must(t, r.dir.SetAlias(t.Context(), "mixed@example.org", []string{"user1@example.org", "bob@there.example"}))
+	r.with(t, head+`
+		C: MAIL FROM:<ann@far.example> RET=HDRS ENVID=e1
+		S: 250 2.1.0 Ok
+		C: RCPT TO:<away@example.org> NOTIFY=SUCCESS,DELAY
+		S: 250 2.1.5 Ok
+		C: RCPT TO:<alias@example.org> NOTIFY=SUCCESS ORCPT=rfc822;old@b.example
+		S: 250 2.1.5 Ok
+		C: RCPT TO:<sales@example.org> NOTIFY=SUCCESS
+		S: 250 2.1.5 Ok
+		C: RCPT TO:<mixed@example.org> NOTIFY=SUCCESS
+		S: 250 2.1.5 Ok
+		C: DATA
+		S: 354 $...
+		C: From: ann@far.example
+		C:
+		C: text
+		C: .
+		S: 250 $...`, WithNotifier(r.to))
+	got := ""
+	for _, e := range waiting(t, q) {
+		if x, err := q.Find(t.Context(), e.ID); err != nil || x.Num != e.Num {
+			t.Errorf("%s is found as %+v, %v", e.ID, x, err)
+		}
+		for _, p := range e.Recipients {
+			got += fmt.Sprintf("%s %s %s %s %s\n", p.Address, p.State, p.Notify, p.Original, e.EnvelopeID)
+		}
+	}
+	if want := `user@elsewhere.example pending SUCCESS,DELAY rfc822;away@example.org e1
+bob@there.example pending NEVER rfc822;mixed@example.org e1
+alias@example.org delivered SUCCESS rfc822;old@b.example e1
+sales@example.org expanded SUCCESS  e1
+mixed@example.org expanded SUCCESS  e1
+`; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestFullMember: an address that leads here and elsewhere, and one of those here has no room: who has the message does not get it
+// again, and the queue tries on for the one.
+func TestFullMember(t *testing.T) {
+	for _, d := range []Dialect{SMTP, LMTP, Submission} {
+		r := newRig(t)
+		q := r.withQueue(t)
+		ctx := t.Context()
+		must(t, r.dir.SetAlias(ctx, "mixed@example.org", []string{"user1@example.org", "user2@example.org", "bob@there.example"}))
+		who, err := r.dir.Find(ctx, "user2")
+		must(t, err)
+		must(t, r.store.SetLimits(ctx, who.ID, 1, 0))
+		begin := strings.ReplaceAll(head, "EHLO", map[bool]string{true: "LHLO", false: "EHLO"}[d == LMTP])
+		from := "ann@far.example"
+		if d == Submission {
+			begin, from = login, "user1@example.org"
+		}
+		r.script(t, d, begin+`
+			C: MAIL FROM:<`+from+`>
+			S: 250 2.1.0 Ok
+			C: RCPT TO:<mixed@example.org>
+			S: 250 2.1.5 Ok
+			C: DATA
+			S: 354 $...
+			C: From: `+from+`
+			C:
+			C: text
+			C: .
+			S: 250 2.0.0 Ok: queued as $id`)
+		if n := len(r.messages(t, "user1", "INBOX")); n != 1 {
+			t.Errorf("%v: user1 has %d", d, n)
+		}
+		list := waiting(t, q)
+		if len(list) != 2 || list[0].From != from || list[0].Recipients[0].Address != "user2@example.org" || list[1].Recipients[0].Address != "bob@there.example" ||
+			strings.HasPrefix(list[1].From, "SRS0=") == (d == Submission) {
+			t.Errorf("%v: %+v", d, list)
+		}
+	}
+}
+
 // TestMixedOutcome: when one recipient here fails while another server's has the message
 // already, the client is told that it is done, and the queue sees to the rest.
 func TestMixedOutcome(t *testing.T) {
@@ -257,7 +339,7 @@ func TestMixedOutcome(t *testing.T) {
 		C: .
 		S: 250 $...`)
 	list := waiting(t, q)
-	if len(list) != 2 || len(list[1].Recipients) != 2 || list[1].Recipients[1].Address != "user2@example.org" || list[1].Recipients[1].State != queue.Pending {
+	if len(list) != 3 || list[1].Recipients[0].Address != "user2@example.org" || list[1].Recipients[0].State != queue.Pending || list[2].Recipients[0].Address != "bob@there.example" {
 		t.Errorf("%+v", list[len(list)-1])
 	}
 }
