@@ -269,7 +269,8 @@ type postfix struct {
 }
 
 // newPostfix starts one that has carl@postfix.test and gives mail for example.org to a server of ours.
-func newPostfix(t *testing.T, ours string) *postfix {
+// more are further settings.
+func newPostfix(t *testing.T, ours string, more ...string) *postfix {
 	path, err := exec.LookPath("postfix")
 	if err != nil || os.Getuid() != 0 {
 		t.Skip("no Postfix, or not allowed to start one: apt-get install postfix, and run as root")
@@ -306,7 +307,7 @@ smtp_host_lookup = native
 disable_dns_lookups = yes
 message_size_limit = 100000000
 virtual_mailbox_limit = 0
-`, dir, oursPort)
+`, dir, oursPort) + strings.Join(more, "\n") + "\n"
 	master := "127.0.0.1:" + port + " inet n - n - - smtpd\n"
 	for _, s := range []string{"pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr", "tlsmgr unix - - n 1000? 1 tlsmgr",
 		"rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce", "trace unix - - n - 0 bounce",
@@ -345,14 +346,8 @@ virtual_mailbox_limit = 0
 }
 
 // mail is what has arrived at carl's.
-func (p *postfix) mail() (list []string) {
-	files, _ := filepath.Glob(filepath.Join(p.dir, "mail", "carl", "new", "*"))
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil {
-			list = append(list, string(b))
-		}
-	}
-	return list
+func (p *postfix) mail() []string {
+	return maildir(filepath.Join(p.dir, "mail", "carl"))
 }
 
 // TestPostfix sends mail to a real server and takes mail from it, with reports.
