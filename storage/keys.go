@@ -122,6 +122,12 @@ func garbageKey(a AccountID, modseq uint64) []byte {
 	return binary.BigEndian.AppendUint64(key(a, tagGarbage, 8), modseq)
 }
 
+// Lasting tells whether a key's value is written once and stays as it is until it is deleted, as facets
+// do mostly: an engine may keep it where it need not move it.
+func Lasting(key []byte) bool {
+	return len(key) > prefixLen && key[0] == space && key[prefixLen] == tagFacet
+}
+
 // within shifts a range of a domain's keys below prefix.
 func within(prefix []byte, r kv.Range) kv.Range {
 	out := r

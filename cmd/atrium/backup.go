@@ -244,7 +244,7 @@ func runRestore(i *invocation) error {
 
 // storeEntries are the store's in a data folder; CHECKPOINT says from where on the journal counts,
 // so it comes first.
-var storeEntries = []string{"CHECKPOINT", "badger", "large", "journal"}
+var storeEntries = []string{"CHECKPOINT", "badger", "heap", "large", "journal"}
 
 // backupsFor lists the backup to restore and then the others beside it.
 func backupsFor(from string) ([]string, error) {

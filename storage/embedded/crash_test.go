@@ -71,7 +71,16 @@ func content(w, n int) []byte {
 	return p
 }
 
-func rowKey(w, n int) []byte  { return fmt.Appendf(nil, "w%02d/row/%08d", w, n) }
+func rowKey(w, n int) []byte { return fmt.Appendf(nil, "w%02d/row/%08d", w, n) }
+
+// facetKey is a key whose value is kept in the heap, facet that value.
+func facetKey(w, n int) []byte {
+	return fmt.Appendf(nil, "\x01acct-%03dF%08d", w, n)
+}
+func facet(w, n int) []byte {
+	return bytes.Repeat(fmt.Appendf(nil, "facet %d of %d. ", n, w), 10+n%200)
+}
+
 func lastKey(w int) []byte    { return fmt.Appendf(nil, "w%02d/last", w) }
 func mirrorKey(w int) []byte  { return fmt.Appendf(nil, "mirror/%02d", w) }
 func number(v []byte) (n int) { n, _ = strconv.Atoi(string(v)); return n }
@@ -84,6 +93,13 @@ func writeUntilKilled(dir string) error {
 	store := filepath.Join(dir, "store")
 	copies := 0
 	s, err := open(store, crashConfig(), slog.Default(), func(c *badgerkv.Config) {
+		c.HeapFile, c.Collect = 64<<10, 20*time.Millisecond
+		c.Syncing = func() {
+			if err := keepSizes(store, dir); err != nil {
+				fmt.Fprintln(os.Stderr, "writer:", err)
+				os.Exit(1)
+			}
+		}
 		c.Journal.Hooks.Synced = func(p journal.Position) { say("S %d %d", p.Segment, p.Offset) }
 		c.Checkpointing = func() {
 			copies++
@@ -104,6 +120,22 @@ func writeUntilKilled(dir string) error {
 	return <-failed
 }
 
+// heapSizes is the file with the sizes of the heap's files as they were when they were synced for a
+// checkpoint, in a writer's folder; with .new while that is not noted.
+const heapSizes = "heap.sizes"
+
+// keepSizes notes the sizes of the heap's files.
+func keepSizes(store, dir string) error {
+	files, _ := filepath.Glob(filepath.Join(store, "heap", "*.heap"))
+	var list []byte
+	for _, path := range files {
+		if info, err := os.Stat(path); err == nil {
+			list = fmt.Appendf(list, "%s %d\n", filepath.Base(path), info.Size())
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, heapSizes+".new"), list, 0o600)
+}
+
 // keepLogs copies the logs of Badger's memtables as they were at a checkpoint.
 func keepLogs(store, dir string, n int) error {
 	tmp := filepath.Join(dir, "durable.tmp")
@@ -116,6 +148,9 @@ func keepLogs(store, dir string, n int) error {
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
+	}
+	if err := os.Rename(filepath.Join(dir, heapSizes+".new"), filepath.Join(dir, heapSizes)); err != nil {
+		return err
 	}
 	old, _ := filepath.Glob(filepath.Join(dir, "durable.[0-9]*"))
 	if err := os.Rename(tmp, filepath.Join(dir, fmt.Sprintf("durable.%d-%d", os.Getpid(), n))); err != nil {
@@ -167,6 +202,8 @@ func writeRows(s *Store, w int, say func(string, ...any)) error {
 			tx.Set(lastKey(w), fmt.Append(nil, n))
 			tx.Set(rowKey(w, n), append(ref.Hash[:], fmt.Append(nil, ref.Size)...))
 			tx.Delete(rowKey(w, n-kept))
+			tx.Set(facetKey(w, n), facet(w, n))
+			tx.Delete(facetKey(w, n-kept))
 			tx.Set(mirrorKey(w), fmt.Append(nil, n))
 			return nil
 		})
@@ -273,7 +310,15 @@ func verify(t *testing.T, dir string, o *outcome) {
 				if err := s.Blobs.Verify(ctx, blob.Hash(v[:32])); err != nil {
 					t.Errorf("writer %d, row %d of %d (acknowledged %d): %v", w, n, last, o.acked[w], err)
 				}
+				if f, err := r.Get(facetKey(w, n)); !bytes.Equal(f, facet(w, n)) {
+					t.Errorf("writer %d, row %d of %d (acknowledged %d): facet of %d bytes: %v", w, n, last, o.acked[w], len(f), err)
+				}
 				n++
+			}
+			for k, v := range r.Scan(kv.Prefix(facetKey(w, 0)[:10])) {
+				if n := number(k[10:]); n <= last-kept || n > last || !bytes.Equal(v, facet(w, n)) {
+					t.Errorf("writer %d: %q, %d bytes; last is %d", w, k, len(v), last)
+				}
 			}
 			if last > 0 && n != last+1 {
 				t.Errorf("writer %d: rows up to %d, last is %d, %d was acknowledged", w, n-1, last, o.acked[w])
@@ -315,6 +360,9 @@ func TestKill(t *testing.T) {
 			t.Fatalf("after round %d, process killed", round)
 		}
 		// verify closed the store: all is durable, as in the file system now.
+		if err := errors.Join(keepSizes(filepath.Join(dir, "store"), dir), os.Rename(filepath.Join(dir, heapSizes+".new"), filepath.Join(dir, heapSizes))); err != nil {
+			t.Fatal(err)
+		}
 		logs, _ := filepath.Glob(filepath.Join(dir, "durable.[0-9]*"))
 		for _, path := range logs {
 			os.RemoveAll(path)
@@ -359,6 +407,7 @@ func cutPower(t *testing.T, rnd *rand.Rand, dir, image string, synced journal.Po
 		}
 		tear(t, rnd, path, before, 0, written)
 	}
+	tearHeap(t, rnd, dir, image, written)
 	segments, _ := filepath.Glob(filepath.Join(image, "journal", "*.journal"))
 	for _, path := range segments {
 		n, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), ".journal"))
@@ -370,6 +419,26 @@ func cutPower(t *testing.T, rnd *rand.Rand, dir, image string, synced journal.Po
 			os.Remove(path)
 		default:
 			tear(t, rnd, path, nil, 0, written)
+		}
+	}
+}
+
+// tearHeap is cutPower for the heap.
+func tearHeap(t *testing.T, rnd *rand.Rand, dir, image string, written float64) {
+	t.Helper()
+	sizes := map[string]int64{}
+	list, _ := os.ReadFile(filepath.Join(dir, heapSizes))
+	for line := range strings.Lines(string(list)) {
+		name, size, _ := strings.Cut(strings.TrimSpace(line), " ")
+		sizes[name] = int64(number([]byte(size)))
+	}
+	files, _ := filepath.Glob(filepath.Join(image, "heap", "*.heap"))
+	for _, path := range files {
+		switch durable, ok := sizes[filepath.Base(path)]; {
+		case !ok && rnd.IntN(3) == 0:
+			os.Remove(path)
+		default:
+			tear(t, rnd, path, nil, durable, written)
 		}
 	}
 }

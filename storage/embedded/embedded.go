@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"atrium/storage"
 	"atrium/storage/blob"
 	"atrium/storage/blob/localblob"
 	"atrium/storage/kv"
@@ -94,6 +95,8 @@ func (c *Config) engine() badgerkv.Config {
 	e.CheckpointTime = c.CheckpointTime
 	e.Reserve = int64(c.Reserve) << 20
 	e.Journal.SegmentSize = int64(c.Segment) << 20
+	e.Lasting = storage.Lasting
+	e.HeapFile = min(4*e.Journal.SegmentSize, 1<<30)
 	return e
 }
 

@@ -3,8 +3,11 @@ package badgerkv
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -190,17 +193,45 @@ func (e *Engine) drain() (p journal.Position, err error) {
 // applyGroup writes g to Badger at its version, in as many of Badger's
 // transactions as that takes, and brings the cache up to it: nobody reads at this version yet.
 func (e *Engine) applyGroup(g *group) error {
-	b := newBadgerBatch(e.db, g.version)
-	for _, w := range g.writes.writes {
-		if err := b.put(keyBytes(w.key), w.value, w.deleted); err != nil {
-			return err
-		}
-	}
-	if err := b.flush(); err != nil {
+	if err := e.put(g.version, maps.Values(g.writes.writes)); err != nil {
 		return err
 	}
 	e.snapshots.cache.apply(g.writes, g.version)
 	return nil
+}
+
+// put writes to Badger at a version, and to the heap what stays there.
+func (e *Engine) put(version uint64, writes iter.Seq[*write]) error {
+	b := newBadgerBatch(e.db, version)
+	var lasting []*write
+	for w := range writes {
+		if w.deleted && e.isLastingKey(w.key) {
+			e.heap.shed.Add(1)
+		}
+		if e.isLasting(w) {
+			lasting = append(lasting, w)
+		} else if err := b.put(&badger.Entry{Key: keyBytes(w.key), Value: w.value}, w.deleted); err != nil {
+			return err
+		}
+	}
+	if len(lasting) == 0 {
+		return b.flush()
+	}
+	// In order, so that a scan reads them so.
+	slices.SortFunc(lasting, func(a, b *write) int { return strings.Compare(a.key, b.key) })
+	places, err := e.heap.append(lasting)
+	if err != nil {
+		return fmt.Errorf("heap: %w", err)
+	}
+	buf := make([]byte, 0, placeSize*len(places))
+	for i, p := range places {
+		buf = p.put(buf)
+		entry := &badger.Entry{Key: keyBytes(lasting[i].key), Value: buf[len(buf)-placeSize:], UserMeta: inHeap}
+		if err := b.put(entry, false); err != nil {
+			return err
+		}
+	}
+	return b.flush()
 }
 
 // badgerBatch writes any number of keys at one version.
@@ -215,23 +246,23 @@ func newBadgerBatch(db *badger.DB, version uint64) *badgerBatch {
 	return &badgerBatch{db: db, version: version, txn: db.NewTransactionAt(version, true)}
 }
 
-func (b *badgerBatch) put(key, value []byte, deleted bool) error {
-	err := b.try(key, value, deleted)
+func (b *badgerBatch) put(entry *badger.Entry, deleted bool) error {
+	err := b.try(entry, deleted)
 	if errors.Is(err, badger.ErrTxnTooBig) && b.some {
 		if err = b.flush(); err == nil {
 			b.txn = b.db.NewTransactionAt(b.version, true)
-			err = b.try(key, value, deleted)
+			err = b.try(entry, deleted)
 		}
 	}
 	b.some = b.some || err == nil
 	return err
 }
 
-func (b *badgerBatch) try(key, value []byte, deleted bool) error {
+func (b *badgerBatch) try(entry *badger.Entry, deleted bool) error {
 	if deleted {
-		return b.txn.Delete(key)
+		return b.txn.Delete(entry.Key)
 	}
-	return b.txn.SetEntry(&badger.Entry{Key: key, Value: value})
+	return b.txn.SetEntry(entry)
 }
 
 func (b *badgerBatch) flush() error {

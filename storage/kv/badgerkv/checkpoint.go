@@ -1,6 +1,7 @@
 package badgerkv
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -77,7 +78,10 @@ func (e *Engine) makeCheckpoint() error {
 	if p == last {
 		return nil
 	}
-	if err := syncFiles(e.badgerDir()); err != nil {
+	if hook := e.cfg.Syncing; hook != nil {
+		hook()
+	}
+	if err := errors.Join(e.heap.sync(), syncFiles(e.badgerDir())); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if hook := e.cfg.Checkpointing; hook != nil {
@@ -142,13 +146,18 @@ func removeUnborn(dir string) error {
 
 const (
 	checkpointName  = "CHECKPOINT"
-	checkpointMagic = "atrium-checkpoint 1\n"
+	checkpointMagic = "atrium-checkpoint 2\n" // 1: before there was a heap; a release that knows only that refuses a store with one
+	checkpointFirst = "atrium-checkpoint 1\n"
 )
 
 // writeCheckpoint notes a position, durably: the magic line, segment and offset
 // (4 bytes each, little-endian) and the CRC-32C of these.
 func writeCheckpoint(dir string, p journal.Position) error {
-	buf := []byte(checkpointMagic)
+	return writeMark(dir, checkpointMagic, p)
+}
+
+func writeMark(dir, magic string, p journal.Position) error {
+	buf := []byte(magic)
 	buf = binary.LittleEndian.AppendUint32(buf, p.Segment)
 	buf = binary.LittleEndian.AppendUint32(buf, p.Offset)
 	buf = binary.LittleEndian.AppendUint32(buf, crc32.Checksum(buf, crc32.MakeTable(crc32.Castagnoli)))
@@ -176,8 +185,12 @@ func readCheckpoint(dir string) (p journal.Position, err error) {
 	if err != nil {
 		return p, err
 	}
+	if m, _, _ := bytes.Cut(buf, []byte{'\n'}); bytes.HasPrefix(m, []byte("atrium-checkpoint ")) && len(buf) >= len(m)+1 &&
+		string(m)+"\n" != checkpointMagic && string(m)+"\n" != checkpointFirst {
+		return p, fmt.Errorf("%s says %q: this store was written by a newer release; start that one", checkpointName, m)
+	}
 	body, n := buf, len(checkpointMagic)
-	if len(buf) != n+12 || string(buf[:n]) != checkpointMagic ||
+	if len(buf) != n+12 || string(buf[:n]) != checkpointMagic && string(buf[:n]) != checkpointFirst ||
 		crc32.Checksum(body[:n+8], crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(buf[n+8:]) {
 		return p, fmt.Errorf("%s: %w", checkpointName, journal.Corrupt)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
+	"unsafe"
 
 	"atrium/storage/journal"
 	"atrium/storage/kv"
@@ -155,10 +157,14 @@ func parseBatch(p []byte, put func(key, value []byte, deleted bool) error) error
 // redo writes a batch from the journal to Badger, at a new version.
 func (e *Engine) redo(payload []byte, _ journal.Position) error {
 	e.version++
-	b := newBadgerBatch(e.db, e.version)
 	// Badger keeps the slices until the commit only; the payload is valid as long.
-	if err := parseBatch(payload, b.put); err != nil {
+	var list []*write
+	err := parseBatch(payload, func(key, value []byte, deleted bool) error {
+		list = append(list, &write{key: unsafe.String(&key[0], len(key)), value: value, deleted: deleted})
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	return b.flush()
+	return e.put(e.version, slices.Values(list))
 }

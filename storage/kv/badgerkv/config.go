@@ -23,9 +23,15 @@ type Config struct {
 	MergeAtOnce     bool          // tables are merged without pauses: the memory of a merge is free soon
 	Journal         journal.Config
 
-	// Checkpointing, for tests, is called when all of a checkpoint is durable and
-	// before it is noted.
-	Checkpointing func()
+	// Lasting tells whether the value of a key is written once and stays until it is deleted: such
+	// values are kept apart from Badger, in the heap, so that merging tables does not write them again. Nil: none is.
+	Lasting  func(key []byte) bool
+	HeapFile int64         // bytes of a file of the heap
+	Collect  time.Duration // so often it is looked whether much of the heap is not needed any more
+
+	// Syncing and Checkpointing, for tests, are called when all of a checkpoint is written, and when
+	// it is durable and not noted yet.
+	Syncing, Checkpointing func()
 }
 
 // DefaultConfig returns settings for a server, a small one too.
@@ -37,6 +43,8 @@ func DefaultConfig() Config {
 		CheckpointTime:  time.Minute,
 		Reserve:         128 << 20,
 		Journal:         journal.DefaultConfig(),
+		HeapFile:        256 << 20,
+		Collect:         10 * time.Minute,
 	}
 }
 
@@ -57,6 +65,9 @@ func (c *Config) Validate() (err error) {
 	}
 	if c.CheckpointTime < 100*time.Millisecond {
 		err = errors.Join(err, fmt.Errorf("checkpoint time: %v, want at least 100ms", c.CheckpointTime))
+	}
+	if c.HeapFile < 64<<10 || c.HeapFile > 1<<30 {
+		err = errors.Join(err, fmt.Errorf("heap file: %d bytes, want 64 KiB to 1 GiB", c.HeapFile))
 	}
 	if c.Reserve < 0 {
 		err = errors.Join(err, fmt.Errorf("reserve: %d bytes, want 0 or more", c.Reserve))

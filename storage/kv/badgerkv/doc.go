@@ -24,6 +24,14 @@
 // layers, so that there are few, and from time to time writes all of them to
 // Badger as one: of what is written over and over, only the last value.
 //
+// # Values that stay
+//
+// Badger writes a value anew each time it merges the tables it is in, four to ten times in its life. Values that
+// are written once and stay (Config.Lasting) are kept apart, in the heap: files that are written at their end when a
+// group goes to Badger, which then has their place, length and checksum only. The heap is synced for a
+// checkpoint, before Badger; what came after is written again from the journal. The collector moves what is left of files
+// that are mostly deleted values, by ordinary writes, and removes them when nobody reads what was before.
+//
 // # Rules
 //
 // Nothing is written to Badger that is not durable in the journal: after a crash
@@ -32,5 +40,5 @@
 // timestamps; a View reads at the last one that is whole, and the layers over it. A
 // group that cannot be written takes those that were executed over it down with it.
 //
-// Start reading at Engine, then execute.go, commit.go and apply.go.
+// Start reading at Engine, then execute.go, commit.go and apply.go; heap.go and collect.go.
 package badgerkv

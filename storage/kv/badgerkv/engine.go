@@ -25,6 +25,7 @@ type Engine struct {
 	log *slog.Logger
 
 	db        *badger.DB
+	heap      *heap
 	journal   *journal.Log
 	snapshots *snapshots
 
@@ -108,18 +109,21 @@ func (e *Engine) open() error {
 	if err := removeUnborn(e.badgerDir()); err != nil {
 		return err
 	}
-	if e.db, err = badger.OpenManaged(badgerOptions(e.badgerDir(), e.cfg, &e.pace, e.log)); err != nil {
+	if e.heap, err = openHeap(filepath.Join(e.dir, "heap"), e.cfg.HeapFile); err != nil {
 		return err
+	}
+	if e.db, err = badger.OpenManaged(badgerOptions(e.badgerDir(), e.cfg, &e.pace, e.log)); err != nil {
+		return errors.Join(err, e.heap.close())
 	}
 	e.version = e.db.MaxVersion()
 	e.journal, err = journal.Open(e.journalDir(), e.cfg.Journal, from, e.redo, e.log)
 	if err != nil {
-		return errors.Join(err, e.db.Close())
+		return errors.Join(err, e.db.Close(), e.heap.close())
 	}
 	e.applied = e.journal.Written()
 	e.checkpoint.last = from
 	e.snapshots = newSnapshots(e.db, e.version, e.cfg.ReadCache)
-	e.txn.cache = e.snapshots.cache
+	e.txn.cache, e.txn.heap = e.snapshots.cache, e.heap
 	if !e.cfg.MergeAtOnce {
 		e.pace.db.Store(e.db)
 	}
@@ -135,6 +139,7 @@ func (e *Engine) start() {
 	go e.execute()
 	e.background.Go(e.commit)
 	e.background.Go(e.applyGroups)
+	e.background.Go(e.runCollector)
 }
 
 // Journal returns the journal, for the bodies' owner.
@@ -168,7 +173,7 @@ func (e *Engine) view(ctx context.Context, space byte, fn func(kv.Reader) error)
 	defer e.snapshots.release(held)
 	stored := e.db.NewTransactionAt(held.version, false)
 	defer stored.Discard()
-	t := &txn{ctx: ctx, space: space, below: layers, stored: stored, cache: e.snapshots.cache}
+	t := &txn{ctx: ctx, space: space, below: layers, stored: stored, cache: e.snapshots.cache, heap: e.heap}
 	if err := fn(t); t.failed == nil {
 		return err
 	}
@@ -215,7 +220,7 @@ func (e *Engine) Restore(ctx context.Context, r io.Reader) error {
 	return kv.RestoreBackup(ctx, e, r)
 }
 
-// Verify implements kv.Verifier: it reads all tables of Badger. What is in the journal only
+// Verify implements kv.Verifier: it reads all tables of Badger and all values of the heap. What is in the journal only
 // was verified when that was opened.
 //
 // Reading does not verify: Badger would take a block that does not match for one
@@ -233,7 +238,7 @@ func (e *Engine) Verify(ctx context.Context) (err error) {
 	if err := e.db.VerifyChecksum(); err != nil {
 		return fmt.Errorf("%w: %w", kv.Damaged, err)
 	}
-	return nil
+	return e.verifyHeap(ctx)
 }
 
 // Close implements kv.Engine. The journal is closed too.
@@ -258,10 +263,11 @@ func (e *Engine) Close() error {
 	return e.closeErr
 }
 
-// finish closes Badger, which makes all durable, and notes that nothing is to be replayed.
+// finish closes Badger and the heap, which makes all durable, and notes that nothing is to be replayed.
 func (e *Engine) finish() error {
-	if err := e.db.Close(); err != nil {
-		return errors.Join(fmt.Errorf("close badger: %w", err), e.journal.Close())
+	synced := e.heap.sync()
+	if err := errors.Join(synced, e.db.Close(), e.heap.close()); err != nil {
+		return errors.Join(fmt.Errorf("close: %w", err), e.journal.Close())
 	}
 	if e.broken != nil {
 		e.journal.Close()

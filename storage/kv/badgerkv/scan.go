@@ -19,7 +19,8 @@ func (t *txn) Scan(r kv.Range) iter.Seq2[[]byte, []byte] {
 		if bytes.Compare(b.from, b.to) >= 0 {
 			return
 		}
-		s := scan{reverse: r.Reverse}
+		s := scan{reverse: r.Reverse, window: window{heap: t.heap}}
+		defer s.window.close()
 		if t.own != nil {
 			s.add(t.own, b)
 		}
@@ -77,6 +78,7 @@ type scan struct {
 	to      []byte // a forward one here
 	key     []byte // the stored key at hand; nil when there is none
 	taken   bool   // it was yielded
+	window  window // for values in the heap
 }
 
 // layer is an overlay's part in a scan; w is nil at its end.
@@ -181,10 +183,7 @@ func (s *scan) nextStored(wantValue bool) (key, value []byte, ok bool, err error
 	}
 	s.taken = true
 	if wantValue {
-		err = s.stored.Item().Value(func(v []byte) error { value = v; return nil })
-		if value == nil {
-			value = []byte{}
-		}
+		value, err = storedValue(s.stored.Item(), s.window.read)
 	}
 	return s.key, value, err == nil, err
 }

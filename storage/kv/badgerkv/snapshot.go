@@ -47,6 +47,13 @@ func (s *snapshots) release(held *snapshot) {
 	s.drop()
 }
 
+// oldestVersion is the oldest version that someone may read.
+func (s *snapshots) oldestVersion() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.oldest.version
+}
+
 // publish makes Views see a group that is durable.
 func (s *snapshots) publish(group *overlay) {
 	s.mu.Lock()

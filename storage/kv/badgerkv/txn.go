@@ -19,7 +19,8 @@ type txn struct {
 	below  []*overlay // newest first
 	stored *badger.Txn
 	cache  *readCache // of what is stored
-	key    []byte     // room for a key with its space byte
+	heap   *heap
+	key    []byte // room for a key with its space byte
 	failed error
 }
 
@@ -50,14 +51,9 @@ func (t *txn) Get(key []byte) ([]byte, error) {
 		}
 		return nil, t.fail(fmt.Errorf("read %q: %w", key, err))
 	}
-	var value []byte
-	// The item has a copy of the value of its own: no value is in the value log.
-	err = item.Value(func(v []byte) error { value = v; return nil })
+	value, err := storedValue(item, t.heap.read)
 	if err != nil {
 		return nil, t.fail(fmt.Errorf("read %q: %w", key, err))
-	}
-	if value == nil {
-		value = []byte{}
 	}
 	t.cache.put(t.key, value, item.Version(), at)
 	return value, nil
