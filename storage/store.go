@@ -53,6 +53,7 @@ type Store struct {
 	cache   *cache
 	watches watches
 	pending pending
+	turns   sync.Mutex // held by who works on all accounts in the background
 	hidden  hiddenSet
 	groups  atomic.Pointer[func(AccountID) []Membership]
 

@@ -162,12 +162,8 @@ func (r *Runner) next() (k key, wait time.Duration) {
 
 // collect finds the subscriptions that there are.
 func (r *Runner) collect(ctx context.Context) error {
-	accounts, err := r.store.Accounts(ctx)
-	if err != nil {
-		return err
-	}
-	for _, a := range accounts {
-		err := r.store.View(ctx, a, func(v *storage.View) error {
+	return r.store.EachAccount(ctx, func(a storage.AccountID) error {
+		return r.store.View(ctx, a, func(v *storage.View) error {
 			all, err := v.Collections(calendar.Schema.Code)
 			for _, c := range all {
 				if s, err := calendar.SettingsOf(c); err == nil && s.Made == calendar.Subscribed {
@@ -180,11 +176,7 @@ func (r *Runner) collect(ctx context.Context) error {
 			}
 			return err
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // state is what is remembered of a source between two readings.

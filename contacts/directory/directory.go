@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,13 @@ func New(store *storage.Store, dir *account.Directory, cfg Config, label func(st
 
 // Run follows the accounts until ctx ends.
 func (b *Book) Run(ctx context.Context) {
+	if b.there(ctx) {
+		select { // the first clients of a server that starts come before
+		case <-ctx.Done():
+			return
+		case <-time.After(settle):
+		}
+	}
 	for {
 		if err := b.Sync(ctx); err != nil && ctx.Err() == nil {
 			b.log.Error("directory not brought up to date", "error", err)
@@ -60,6 +68,15 @@ func (b *Book) Run(ctx context.Context) {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// settle is how long after a start directories of earlier runs stay as they are.
+const settle = 2 * time.Second
+
+// there tells whether an earlier run has made a directory.
+func (b *Book) there(ctx context.Context) bool {
+	all, err := b.dir.List(ctx)
+	return err == nil && slices.ContainsFunc(all, func(a *account.Account) bool { return a.Sort == account.Service })
 }
 
 // Sync brings all directories up to date.

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -106,22 +107,20 @@ func (h *Hub) Run(ctx context.Context) {
 	h.mu.Lock()
 	h.ctx = ctx
 	h.mu.Unlock()
-	accounts, err := h.store.Accounts(ctx)
-	for _, a := range accounts {
-		if ctx.Err() != nil {
-			break
-		}
+	var failed error // of one account: the others are watched all the same
+	err := h.store.EachAccount(ctx, func(a storage.AccountID) error {
 		var some bool
-		if verr := h.store.View(ctx, a, func(v *storage.View) error {
+		verr := h.store.View(ctx, a, func(v *storage.View) error {
 			some = len(registrations(v)) > 0
 			return nil
-		}); verr != nil {
-			err = verr
-		}
+		})
 		if some {
 			h.watch(a)
 		}
-	}
+		failed = cmp.Or(failed, verr)
+		return ctx.Err()
+	})
+	err = cmp.Or(err, failed)
 	if err != nil && ctx.Err() == nil {
 		h.log.Error("push registrations", "err", err)
 	}

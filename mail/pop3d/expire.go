@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"atrium/storage"
 )
 
 // expire tells how long messages stay (RFC 2449 §6.7). Before the login it is the server's own
@@ -22,21 +24,15 @@ var expire = extension{name: "EXPIRE", rfc: "2449", caps: func(s *session) []str
 // Sweep does what the accounts' policies have due, and tells how many messages it
 // removed or moved. An account in which nothing is due costs a look at one record.
 func (s *Server) Sweep(ctx context.Context, now time.Time) (n int, err error) {
-	all, err := s.store.Storage().Accounts(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range all {
-		if err := ctx.Err(); err != nil {
-			return n, err
-		}
+	err = s.store.Storage().EachAccount(ctx, func(id storage.AccountID) error {
 		k, err := s.store.Open(id, id).PopExpire(ctx, s.cfg.Policy, now)
 		if err != nil {
 			s.log.Warn("messages fetched by POP3 not removed", "account", id, "error", err)
 		}
 		n += k
-	}
-	return n, nil
+		return ctx.Err()
+	})
+	return n, err
 }
 
 // sweep calls Sweep from time to time until the server ends.

@@ -28,6 +28,7 @@ type Config struct {
 	Large           int           // bodies above get a file of their own, 0 to 8
 	Grace           time.Duration // how long a body that nothing refers to stays at least
 	RewriteRate     int           // bodies copied in a second when space is given back
+	Settle          time.Duration // how long a start's first clients are served before bodies are counted
 	MergeAtOnce     bool          // tables are merged as fast as can be; others wait for it, but its memory is free sooner
 }
 
@@ -44,6 +45,7 @@ func DefaultConfig() Config {
 		Spool:           32,
 		Large:           4,
 		Grace:           15 * time.Minute,
+		Settle:          2 * time.Second,
 		RewriteRate:     16,
 	}
 }
@@ -54,7 +56,7 @@ func Small() Config {
 	c := DefaultConfig()
 	c.MemTable = 8
 	c.Segment, c.CheckpointBytes, c.Reserve, c.Spool = 4, 4, 0, 4
-	c.Grace = 0
+	c.Grace, c.Settle = 0, 0
 	c.MergeAtOnce = true // tests measure memory
 	return c
 }
@@ -104,7 +106,7 @@ func (c *Config) blobs() localblob.Config {
 	b := localblob.DefaultConfig()
 	b.Memory = int64(c.Spool) << 20
 	b.Large = int64(c.Large) << 20
-	b.Grace = c.Grace
+	b.Grace, b.Settle = c.Grace, c.Settle
 	b.RewriteRate = int64(c.RewriteRate) << 20
 	return b
 }

@@ -42,7 +42,7 @@ func open(t testing.TB, dir string, adjust func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	cfg.Large, cfg.Grace, cfg.RewriteRate = 100<<10, 0, 1<<30
+	cfg.Large, cfg.Grace, cfg.Settle, cfg.RewriteRate = 100<<10, 0, 0, 1<<30
 	if adjust != nil {
 		adjust(&cfg)
 	}

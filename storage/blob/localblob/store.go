@@ -26,6 +26,7 @@ type Config struct {
 	Memory      int64         // bytes of all bodies kept in memory
 	Large       int64         // bodies of more bytes get a file of their own
 	Grace       time.Duration // how long an unreferenced body stays at least
+	Settle      time.Duration // how long after opening bodies of earlier runs begin to be counted; no room is given back before
 	RewriteRate int64         // bytes of live bodies copied in a second when segments are rewritten
 }
 
@@ -36,6 +37,7 @@ func DefaultConfig() Config {
 		Memory:      32 << 20,
 		Large:       4 << 20,
 		Grace:       15 * time.Minute,
+		Settle:      2 * time.Second,
 		RewriteRate: 16 << 20,
 	}
 }
@@ -50,6 +52,9 @@ func (c *Config) Validate() (err error) {
 	}
 	if most := int64(journal.MaxRecord / 2); c.Large < 0 || c.Large > most {
 		err = errors.Join(err, fmt.Errorf("large: %d bytes, want 0 to %d", c.Large, most))
+	}
+	if c.Settle < 0 {
+		err = errors.Join(err, fmt.Errorf("settle: %v, want 0 or more", c.Settle))
 	}
 	if c.Grace < 0 {
 		err = errors.Join(err, fmt.Errorf("grace: %v, want 0 or more", c.Grace))
@@ -145,6 +150,11 @@ func (s *Store) largePath(h blob.Hash) string {
 	return filepath.Join(s.largeDir(), name[:2], name)
 }
 
+// Bodies of earlier runs are counted so many at a time, with pauses of four times as long, after a first one.
+const (
+	countStep = 1000
+)
+
 // startCount begins to tell the journal which bodies of earlier runs it holds. The
 // snapshot is taken before New returns: all that comes later counts itself.
 func (s *Store) startCount() {
@@ -152,7 +162,20 @@ func (s *Store) startCount() {
 	s.background.Go(func() {
 		err := s.index.View(s.ctx, func(r kv.Reader) error {
 			close(begun)
+			// Whoever comes first when a server has started does not wait for this.
+			rest, n, began := s.cfg.Settle, 0, time.Now()
 			for key, value := range r.Scan(kv.Prefix([]byte{keyBody})) {
+				if n++; n%countStep == 1 {
+					select {
+					case <-s.ctx.Done():
+						return s.ctx.Err()
+					case <-time.After(rest):
+					}
+					began = time.Now()
+				}
+				if n%countStep == 0 {
+					rest = min(4*time.Since(began), time.Second)
+				}
 				h, loc, err := parseEntry(key, value)
 				if err != nil {
 					return err
