@@ -14,6 +14,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"atrium/mail/authres"
+	"atrium/mail/resolver"
+	"atrium/mail/verify"
 )
 
 // exim is an Exim with a configuration of its own, on a loopback port.
@@ -290,9 +294,8 @@ func TestReportsBetweenServers(t *testing.T) {
 					t.Errorf("what was redirected is told of by another: %s", r)
 				}
 			}
-			if all := strings.Join(mail(), ""); strings.Count(all, "Message-ID: <in-3@test>") < 2 { // the message and the report
-				t.Errorf("the redirected message is not there: %s", all)
-			}
+			i.until("the redirected message is there", func() bool { return forwarded(mail()) != "" })
+			i.sealed(forwarded(mail()))
 		})
 	}
 }
@@ -373,5 +376,36 @@ func (i *instance) add(text string) {
 	}
 	if err != nil {
 		i.t.Fatal(err)
+	}
+}
+
+// forwarded finds what was redirected.
+func forwarded(messages []string) string {
+	for _, m := range messages {
+		if strings.Contains(m, "X-Sieve-Redirected-From: user3@example.org\n") && !strings.Contains(m, "multipart/report") {
+			return m
+		}
+	}
+	return ""
+}
+
+// sealed checks the seal of a message by the records that the server says are to be published (RFC 8617).
+func (i *instance) sealed(message string) {
+	i.t.Helper()
+	out, _ := i.admin(exitOK, "", "domain", "dns", "example.org")
+	zone := resolver.Static("")
+	for line := range strings.Lines(out) {
+		if f := strings.SplitN(strings.TrimSpace(line), "\t", 5); len(f) == 5 && strings.Contains(f[0], "_domainkey") {
+			zone.Add(f[0] + " TXT " + f[4])
+		}
+	}
+	v, err := verify.New(verify.DefaultConfig(), zone)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	m := strings.NewReader(strings.ReplaceAll(message, "\n", "\r\n"))
+	r, err := v.Check(i.t.Context(), &verify.Input{Message: m, Size: m.Size()})
+	if err != nil || r.ARC.Outcome != authres.Pass || !strings.Contains(message, "ARC-Authentication-Results: i=1; localhost;") {
+		i.t.Errorf("arc=%s (%s), %v\n%s\n%s", r.ARC.Outcome, r.ARC.Reason, err, message, out)
 	}
 }
