@@ -22,7 +22,7 @@
 // Content is sent as it was filed, but where the next server cannot take it: parts above 127 are rewritten for 7 bits
 // (RFC 6152 §3) and what is ours is signed again; signed parts are not, the message goes back. A header or an address in
 // UTF-8 that the message needs goes back as 5.6.7 from a server without SMTPUTF8; that the sender said SMTPUTF8 alone
-// is no need. What is too large goes back at once, what asks for TLS only (RFC 8689) goes to a server that is proven
+// is no need. Lines of more than 998 octets in what is ours are encoded: many servers refuse or fold them. What is too large goes back at once, what asks for TLS only (RFC 8689) goes to a server that is proven
 // and promises the same, or back.
 // Everything lies in the account storage.System.
 //

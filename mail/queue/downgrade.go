@@ -21,8 +21,14 @@ import (
 // there goes back. To send it changed would break the signature, to send it as it is
 // leaves that to a server that cuts off the eighth bit; and its author can do
 // something about it, since RFC 1847 wants 7 bits there to begin with.
+//
+// Lines that are longer than a server must take are encoded too where that is asked: of messages that are ours, and so are
+// signed again. Some servers refuse them, others fold them, which breaks signatures. Where they are signed they stay.
 type downgrade struct {
-	eight map[int]share // the leaf parts to be rewritten, by their order
+	eightBit bool // octets above 127 are taken
+	lines    bool // long lines are rewritten
+
+	parts map[int]share // the leaf parts to be rewritten, by their order
 }
 
 // share is how much of a part is above 127, in octets.
@@ -43,7 +49,7 @@ var errDowngrade = errors.New("cannot be converted")
 
 // plan finds the parts that have octets above 127.
 func (d *downgrade) plan(r io.Reader) error {
-	d.eight = map[int]share{}
+	d.parts = map[int]share{}
 	w := &rewriter{d: d, r: bufio.NewReaderSize(r, 64<<10), planning: true, inHeader: true}
 	_, err := io.Copy(io.Discard, w)
 	return err
@@ -70,6 +76,7 @@ type rewriter struct {
 	q        quoted
 	b        *sixtyFour // nil: q
 	part     share      // of the leaf under way
+	length   int        // of the line under way
 
 	out []byte // what is to be read
 	buf []byte // where it is written
@@ -127,7 +134,7 @@ func (w *rewriter) line(line []byte, whole bool) {
 	start := !w.within
 	w.within = !whole
 	if w.inHeader {
-		if hasEight(line) {
+		if hasEight(line) && !w.d.eightBit {
 			w.fail("a header has octets above 127")
 			return
 		}
@@ -149,16 +156,7 @@ func (w *rewriter) line(line []byte, whole bool) {
 		return
 	}
 	if w.planning {
-		w.part.all += int64(len(line))
-		if hasEight(line) {
-			w.note()
-			for _, b := range line {
-				w.part.eight += int64(b >> 7)
-			}
-		}
-		if w.part.eight > 0 && w.err == nil {
-			w.d.eight[w.leaf] = w.part
-		}
+		w.look(line, start)
 		return
 	}
 	switch {
@@ -172,8 +170,33 @@ func (w *rewriter) line(line []byte, whole bool) {
 	w.put(line)
 }
 
-// note marks the leaf under way as one to be rewritten.
-func (w *rewriter) note() {
+// look plans by a line of a body, or a piece of one.
+func (w *rewriter) look(line []byte, start bool) {
+	if start {
+		w.length = 0
+	}
+	w.length += len(line)
+	w.part.all += int64(len(line))
+	_, marked := w.d.parts[w.leaf]
+	if hasEight(line) {
+		for _, b := range line {
+			w.part.eight += int64(b >> 7)
+		}
+		if !w.d.eightBit {
+			w.check()
+			marked = true
+		}
+	}
+	if w.d.lines && w.length > maxLine+2 && w.leaf > 0 && !w.encoded && !w.signed() {
+		marked = true
+	}
+	if marked && w.err == nil {
+		w.d.parts[w.leaf] = w.part
+	}
+}
+
+// check fails where the leaf under way cannot be rewritten.
+func (w *rewriter) check() {
 	switch {
 	case w.leaf == 0 || w.encoded:
 		w.fail("octets above 127 where there must be none")
@@ -250,18 +273,18 @@ func (w *rewriter) endHeader(empty []byte) {
 	default:
 		// parts that must be 7bit whatever is done to them: RFC 2046 §5.2.2.1, §5.2.3
 		w.encoded = !plain || contentType == "message/partial" || contentType == "message/external-body"
-		_, w.encode = w.d.eight[w.leaf]
+		_, w.encode = w.d.parts[w.leaf]
 		w.encode = w.encode && !w.planning
 	}
 	switch {
 	case w.planning:
-	case w.encode && w.d.eight[w.leaf].dense():
+	case w.encode && w.d.parts[w.leaf].dense():
 		w.put(withEncoding(head, "base64", w.leaf == 1))
 		w.b = &sixtyFour{}
 	case w.encode:
 		w.put(withEncoding(head, "quoted-printable", w.leaf == 1))
 		w.q, w.b = quoted{}, nil
-	case container != "" && (encoding == "8bit" || encoding == "binary") && !w.signed():
+	case container != "" && !w.d.eightBit && (encoding == "8bit" || encoding == "binary") && !w.signed():
 		w.put(withEncoding(head, container, w.leaf == 1))
 	default:
 		w.put(head)

@@ -17,12 +17,17 @@ import (
 type features struct {
 	header bool // octets above 127 in the header, or in that of a part
 	body   bool // octets above 127 elsewhere
+	long   bool // lines longer than a server must take, behind the header
 }
 
-// look reads content and tells what it asks for. Memory does not depend on its length.
-func look(r io.Reader) (f features, err error) {
+// maxLine is how long a line may be without its end, in octets (RFC 5322 §2.1.1, RFC 5321 §4.5.3.1.6).
+const maxLine = 998
+
+// look reads content and tells what it asks for, its lines' length only where that is asked. Memory does not depend on its length.
+func look(r io.Reader, lines bool) (f features, err error) {
 	buf := make([]byte, 32<<10)
 	inHeader, last := true, [3]byte{}
+	length := 0
 	for {
 		n, err := r.Read(buf)
 		p := buf[:n]
@@ -43,7 +48,17 @@ func look(r io.Reader) (f features, err error) {
 		if !inHeader && !f.body && hasEight(p) {
 			f.body = true
 		}
-		if err == io.EOF || f.body && !inHeader {
+		for rest := p; lines && !inHeader && !f.long && len(rest) > 0; {
+			k := bytes.IndexByte(rest, '\n')
+			if k < 0 {
+				length += len(rest)
+				f.long = length > maxLine+1
+				break
+			}
+			f.long = length+k > maxLine+1
+			length, rest = 0, rest[k+1:]
+		}
+		if err == io.EOF || f.body && !inHeader && (f.long || !lines) {
 			return f, nil
 		}
 		if err != nil {
@@ -58,7 +73,7 @@ func look(r io.Reader) (f features, err error) {
 func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.Transaction, index []int, refused map[int]*Outcome, err error) {
 	e := j.entry
 	content := io.NewSectionReader(body, e.Skip, e.Body.Size-e.Skip)
-	f, err := look(content)
+	f, err := look(content, e.Ours)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -97,14 +112,8 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 		return all(bad("5.6.7", "the sender's address is in UTF-8, which the server does not take"))
 	}
 	international = international || !ok
-	var down *downgrade
-	switch {
-	case has("8BITMIME"):
-		if f.body || f.header || e.EightBit || e.Binary {
-			t.Params = append(t.Params, "BODY=8BITMIME")
-		}
-	case f.body || f.header:
-		down = &downgrade{}
+	if has("8BITMIME") && (f.body || f.header || e.EightBit || e.Binary) {
+		t.Params = append(t.Params, "BODY=8BITMIME")
 	}
 	for i, n := range j.to {
 		r := &e.Recipients[n]
@@ -133,24 +142,40 @@ func (q *Queue) transaction(s *session, j *job, body blob.Body) (t *smtpclient.T
 	if has("DSN") {
 		q.passDSN(t, e, j.to, index)
 	}
-	t.Body = content
-	if down != nil {
-		content.Seek(0, io.SeekStart)
-		if err := down.plan(content); err != nil {
-			return all(bad("5.6.3", "the message has octets that the server does not take, and cannot be rewritten without them: %v", err))
-		}
-		if err := q.rewrite(t, e, down, content); err != nil {
-			return nil, nil, nil, err
-		}
-		if o := tooLarge(s, t.Size); o != nil {
-			return all(o)
-		}
+	o, err := q.content(s, t, e, f, content)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if o != nil {
+		return all(o)
 	}
 	if has("SIZE") {
 		t.Params = append([]string{"SIZE=" + strconv.FormatInt(t.Size, 10)}, t.Params...)
 	}
-	_, err = content.Seek(0, io.SeekStart)
-	return t, index, refused, err
+	return t, index, refused, nil
+}
+
+// content gives a transaction what it sends, rewritten where the server asks for that. The Outcome tells why the server
+// cannot have it.
+func (q *Queue) content(s *session, t *smtpclient.Transaction, e *Entry, f features, content *io.SectionReader) (*Outcome, error) {
+	_, eight := s.c.Has("8BITMIME")
+	t.Body = content
+	if eight = eight || !f.body && !f.header; !eight || f.long {
+		down := &downgrade{eightBit: eight, lines: f.long}
+		content.Seek(0, io.SeekStart)
+		err := down.plan(content)
+		if err != nil && !eight {
+			return &Outcome{Status: "5.6.3", Host: s.at, Words: true,
+				Text: fmt.Sprintf("the message has octets that the server does not take, and cannot be rewritten without them: %v", err)}, nil
+		}
+		if err == nil && len(down.parts) > 0 { // long lines alone are no reason to give up
+			if err := q.rewrite(t, e, down, content); err != nil {
+				return nil, err
+			}
+		}
+	}
+	_, err := content.Seek(0, io.SeekStart)
+	return tooLarge(s, t.Size), err
 }
 
 // tooLarge tells that a server does not take so many bytes, RFC 1870 §4; nil when it may.

@@ -249,3 +249,48 @@ func TestHoldNoDelay(t *testing.T) {
 		t.Errorf("given up at %v", got)
 	}
 }
+
+// TestLongLines: lines that no server need take are encoded in what is ours, which is signed again, and nothing else of it is touched.
+func TestLongLines(t *testing.T) {
+	long := strings.Repeat("word ", 300)
+	head := "From: ann@here.example\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße\n--b\n"
+	for _, tc := range []struct {
+		name, ext, part string
+		ours            bool
+		want            string // in what is sent
+	}{
+		{"of ours", "8BITMIME", "Content-Type: text/html\n\n" + long + "\n", true, "Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\nword word word word word word word word word word word word word word word =\nword"},
+		{"of another", "8BITMIME", "Content-Type: text/html\n\n" + long + "\n", false, "text/html\n\n" + long + "\n"},
+		{"signed", "8BITMIME", "Content-Type: multipart/signed; boundary=c\n\n--c\n\n" + long + "\n--c--\n", true, "--c\n\n" + long + "\n--c--\n"},
+		{"seven bits", "HELP", "Content-Type: text/html\n\n" + long + "\n", true, "Content-Transfer-Encoding: quoted-printable\n\nword "},
+		{"in what cannot be read", "8BITMIME", "Content-Type: text/html\n" + strings.Repeat("X: "+long[:500]+"\n", maxPartHeader/500) + "\n" + long + "\n", true, "\n\n" + long + "\n"},
+		{"as long as may be", "8BITMIME", "Content-Type: text/html\n\n" + long[:maxLine] + "\n", true, "text/html\n\n" + long[:maxLine] + "\n--b--"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, s := newRig(t), newSink(t, tc.ext)
+			r.domain("there.example", s)
+			r.SetSigner(func(_ context.Context, domain string, content io.Reader) ([]byte, error) {
+				_, err := io.Copy(io.Discard, content)
+				return []byte("Signed: " + domain + "\r\n"), err
+			})
+			r.send(Message{From: "ann@here.example", Account: 7, Ours: tc.ours, To: to("bob@there.example")}, head+tc.part+"--b--\n")
+			r.run()
+			wait(t, "it is over", r.empty)
+			got := s.have()
+			if len(got) != 1 {
+				t.Fatalf("%+v, %+v", got, r.house.have())
+			}
+			body := strings.ReplaceAll(got[0].body, "\r\n", "\n")
+			if !strings.Contains(body, tc.want) {
+				t.Errorf("no %q in %q", tc.want, body)
+			}
+			changed := strings.Contains(tc.want, "quoted")
+			if strings.HasPrefix(body, "Signed: here.example\n") != changed {
+				t.Errorf("signed: %.100q", body)
+			}
+			if tc.ext == "8BITMIME" && !strings.Contains(body, strings.TrimPrefix(head, "From: ann@here.example\n")) {
+				t.Errorf("more was changed: %q", body)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"io"
 	"math/big"
 	"slices"
 	"strings"
@@ -213,6 +214,7 @@ func FuzzTLSA(f *testing.F) {
 
 func FuzzDowngrade(f *testing.F) {
 	f.Add("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\xc3\xa4 \r\n--b--\r\n")
+	f.Add("A: b\r\n\r\n" + strings.Repeat("Привет", 100) + "\r\n")
 	f.Add("Content-Type: message/rfc822\r\n\r\nA: b\r\n\r\n\xc3")
 	f.Fuzz(func(t *testing.T, text string) {
 		d := &downgrade{}
@@ -230,6 +232,13 @@ func FuzzDowngrade(f *testing.F) {
 		}
 		if hasEight([]byte(b.String())) {
 			t.Errorf("%q became %q", text, b.String())
+		}
+		d = &downgrade{eightBit: true, lines: true}
+		if d.plan(strings.NewReader(text)) != nil {
+			return
+		}
+		if n, err := io.Copy(io.Discard, d.reader(strings.NewReader(text))); err != nil || n < 0 {
+			t.Errorf("%q: %d, %v", text, n, err)
 		}
 	})
 }
