@@ -23,7 +23,8 @@
 // (RFC 6152 §3) and what is ours is signed again; signed parts are not, the message goes back. A header or an address in
 // UTF-8 that the message needs goes back as 5.6.7 from a server without SMTPUTF8; that the sender said SMTPUTF8 alone
 // is no need. Lines of more than 998 octets in what is ours are encoded: many servers refuse or fold them. What is too large goes back at once, what asks for TLS only (RFC 8689) goes to a server that is proven
-// and promises the same, or back.
+// and promises the same, or back; what says that it needs none ("TLS-Required: No") goes to servers that the policy of their
+// domain forbids, if no other can be reached.
 // Everything lies in the account storage.System.
 //
 // Start reading at Queue.Enqueue, then Queue.Run.

@@ -294,3 +294,51 @@ func TestLongLines(t *testing.T) {
 		})
 	}
 }
+
+// TestUnprotected: what says that it needs no protection goes to a server that its domain's policy forbids; what does not, or
+// asks for protection as well, does not (RFC 8689 §4.2.2).
+func TestUnprotected(t *testing.T) {
+	a := newAuthority(t)
+	for _, tc := range []struct {
+		name, header string
+		m            Message
+		setup        func(*rig)
+		sent         bool
+	}{
+		{"MTA-STS", "TLS-Required: No\n", Message{}, sts("mx.there.example"), true},
+		{"MTA-STS, other server", "TLS-Required: no\n", Message{}, sts("mx.other.example"), true},
+		{"DANE", "TLS-Required: No\n", Message{}, func(r *rig) {
+			r.zone.Authentic(true).Add("_25._tcp.mx.there.example. TLSA 3 1 1 " + strings.Repeat("00", 32))
+		}, true},
+		{"not said", "Subject: TLS-Required: No\n", Message{}, sts("mx.there.example"), false},
+		{"REQUIRETLS", "TLS-Required: No\n", Message{RequireTLS: true}, sts("mx.there.example"), false},
+		{"this server's settings", "TLS-Required: No\n", Message{}, func(r *rig) { r.cfg.TLS = "verify" }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, s := newRig(t), newSink(t, "STARTTLS")
+			r.roots = a.pool
+			s.tls, _ = a.config(t, "wrong.example")
+			r.domain("there.example", s)
+			tc.setup(r)
+			r.cfg.Retry, r.cfg.GiveUp = []time.Duration{time.Second}, 100*time.Millisecond
+			for range 2 { // the second finds that the domain could not be reached
+				tc.m.From, tc.m.To = "ann@here.example", to("bob@there.example")
+				r.send(tc.m, tc.header+letter)
+			}
+			r.run()
+			wait(t, "it is over", r.empty)
+			if got, back := s.have(), r.house.have(); (len(got) == 2) != tc.sent || (len(back) == 2) == tc.sent {
+				t.Errorf("sent %+v, back %+v", got, back)
+			}
+		})
+	}
+}
+
+// sts gives there.example a policy that is enforced (RFC 8461).
+func sts(mx string) func(*rig) {
+	return func(r *rig) {
+		r.cfg.MTASTS = true
+		r.zone.Add(`_mta-sts.there.example. TXT "v=STSv1; id=a1"`)
+		r.sts.have["there.example"] = &stsPolicy{mode: "enforce", mx: []string{mx}, maxAge: time.Hour, id: "a1", fetched: time.Now()}
+	}
+}

@@ -109,8 +109,9 @@ func (r *Route) host() host {
 	return h
 }
 
-// hosts finds the servers for a domain, the best first. The Outcome tells why there are none.
-func (q *Queue) hosts(ctx context.Context, domain string) ([]host, *Outcome) {
+// hosts finds the servers for a domain, the best first, with the TLS that its policy asks for unless that is to be disregarded. The
+// Outcome tells why there are none.
+func (q *Queue) hosts(ctx context.Context, domain string, policy bool) ([]host, *Outcome) {
 	if r := q.routeFor(domain); r != nil {
 		return []host{r.host()}, nil
 	}
@@ -138,10 +139,10 @@ func (q *Queue) hosts(ctx context.Context, domain string) ([]host, *Outcome) {
 		return nil, selfLoop(domain)
 	}
 	var sts *stsPolicy
-	if q.cfg.MTASTS && !implicit {
+	if q.cfg.MTASTS && !implicit && policy {
 		sts = q.sts.policy(ctx, domain)
 	}
-	return q.lookUp(ctx, domain, list, sts, implicit, err == nil && mx.Authentic)
+	return q.lookUp(ctx, domain, list, sts, implicit, err == nil && mx.Authentic, policy && q.cfg.DANE && q.cfg.TLS != "never")
 }
 
 func selfLoop(domain string) *Outcome {
@@ -168,7 +169,7 @@ func (q *Queue) order(list []resolver.MX) (out []resolver.MX, looped bool) {
 }
 
 // lookUp finds the addresses of exchanges and what TLS they must have.
-func (q *Queue) lookUp(ctx context.Context, domain string, list []resolver.MX, sts *stsPolicy, implicit, authentic bool) ([]host, *Outcome) {
+func (q *Queue) lookUp(ctx context.Context, domain string, list []resolver.MX, sts *stsPolicy, implicit, authentic, dane bool) ([]host, *Outcome) {
 	var out []host
 	var last *Outcome
 	looped, refused := false, 0
@@ -204,7 +205,7 @@ func (q *Queue) lookUp(ctx context.Context, domain string, list []resolver.MX, s
 		if len(h.addrs) == 0 {
 			continue
 		}
-		if q.cfg.DANE && q.cfg.TLS != "never" && ip.Authentic && (authentic || implicit) {
+		if dane && ip.Authentic && (authentic || implicit) {
 			if o := q.dane(ctx, &h, ip.Name, domain); o != nil {
 				last = o
 				continue

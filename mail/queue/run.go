@@ -2,7 +2,9 @@ package queue
 
 import (
 	"context"
+	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -221,7 +223,7 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 		fresh := s == nil
 		if fresh {
 			if o := r.isDown(d); o != nil {
-				return nil, hosts, same(j, o)
+				return nil, hosts, r.anyway(ctx, d, j, o)
 			}
 			var o *Outcome
 			if hosts == nil {
@@ -229,7 +231,7 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 				if d.route != nil {
 					domain = domainOf(j.entry.Recipients[j.to[0]].Address)
 				}
-				hosts, o = r.q.hosts(r.ctx, domain)
+				hosts, o = r.q.hosts(r.ctx, domain, true)
 			}
 			if o == nil {
 				s, o = r.q.open(r.ctx, d, hosts)
@@ -239,7 +241,7 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 			}
 			if o != nil {
 				r.setDown(d, o)
-				return nil, nil, same(j, o)
+				return nil, nil, r.anyway(ctx, d, j, o)
 			}
 		}
 		out, lost := r.q.transmit(ctx, s, j)
@@ -249,6 +251,37 @@ func (r *runner) send(d *dest, s *session, hosts []host, j *job) (*session, []ho
 		s.close()
 		s = nil
 	}
+}
+
+// anyway makes an attempt at a job whose domain's policy forbids all servers that there are, o, as if there were no policy,
+// where the message says that it is not worth protecting: "TLS-Required: No" (RFC 8689 §4.2.2).
+// Reports on failures of TLS do, which would not arrive else (RFC 8460 §3).
+func (r *runner) anyway(ctx context.Context, d *dest, j *job, o *Outcome) []*Outcome {
+	if _, detail, _ := strings.Cut(o.Status, "."); !strings.HasPrefix(detail, "7.") || d.route != nil || j.entry.RequireTLS || !r.q.unprotected(ctx, j.entry) {
+		return same(j, o)
+	}
+	hosts, o := r.q.hosts(ctx, d.name, false)
+	if o != nil {
+		return same(j, o)
+	}
+	s, o := r.q.open(ctx, d, hosts)
+	if o != nil {
+		return same(j, o)
+	}
+	defer s.close()
+	out, _ := r.q.transmit(ctx, s, j)
+	return r.elsewhere(ctx, d, s, hosts, j, out)
+}
+
+// unprotected tells whether the header of a message says "TLS-Required: No".
+func (q *Queue) unprotected(ctx context.Context, e *Entry) bool {
+	body, err := q.store.Blobs().Open(ctx, e.Body)
+	if err != nil {
+		return false // the attempt tells why
+	}
+	defer body.Close()
+	head, _, err := headerOf(io.NewSectionReader(body, e.Skip, min(e.Size, maxReturned)))
+	return err == nil && strings.EqualFold(fieldOf(head, "tls-required"), "no")
 }
 
 // maxElsewhere is how many more servers are tried for what one of them puts off.
