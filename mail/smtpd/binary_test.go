@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"atrium/mail/delivery"
 	"atrium/mail/message"
 )
 
@@ -73,6 +75,47 @@ func TestBinary(t *testing.T) {
 	r.script(t, SMTP, head+`
 		C: MAIL FROM:<a@b.example> BODY=BINARYMIME
 		S: 501 5.5.4 BODY is 7BIT or 8BITMIME`, func(c *Config) { c.Disable = []string{"CHUNKING"} })
+}
+
+// signChecker keeps what it is shown, and says that it did.
+type signChecker struct{ seen string }
+
+func (s *signChecker) Check(_ context.Context, m *delivery.Message) ([]byte, error) {
+	b, err := io.ReadAll(io.NewSectionReader(m, m.Start(), m.Size()-m.Start()))
+	s.seen = string(b)
+	return []byte("Signed: yes\r\n"), err
+}
+
+// TestBinarySubmission: what is no text becomes base64 before the message is signed, and so goes out as it was signed.
+func TestBinarySubmission(t *testing.T) {
+	r := newRig(t)
+	q := r.withQueue(t)
+	sign := &signChecker{}
+	cfg := DefaultConfig()
+	cfg.Hostname = "mx.example.org"
+	s, err := New(Submission, cfg, r.to, r.auth, r.tls, r.log, WithChecker(sign))
+	must(t, err)
+	defer s.Shutdown(context.Background())
+	addr := listen(t, s)
+	c, err := net.Dial("tcp", addr)
+	must(t, err)
+	defer c.Close()
+	body := "From: user1@example.org\r\nDate: Mon, 02 Jan 2006 15:04:05 +0000\r\nMessage-ID: <1@x>\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\na\x00b\nc"
+	fmt.Fprintf(c, "EHLO x\r\nAUTH PLAIN AHVzZXIxAHBhc3M=\r\nMAIL FROM:<user1@example.org> BODY=BINARYMIME\r\nRCPT TO:<bob@there.example>\r\nBDAT %d LAST\r\n%sQUIT\r\n", len(body), body)
+	all, err := io.ReadAll(c)
+	must(t, err)
+	list := waiting(t, q)
+	if len(list) != 1 {
+		t.Fatalf("%s", all)
+	}
+	b, err := r.store.Blobs().Open(t.Context(), list[0].Body)
+	must(t, err)
+	defer b.Close()
+	sent, err := io.ReadAll(io.NewSectionReader(b, list[0].Skip, list[0].Size))
+	must(t, err)
+	if !strings.HasPrefix(string(sent), "Signed: yes\r\n") || !strings.HasSuffix(string(sent), sign.seen) || !strings.HasSuffix(sign.seen, "Content-Transfer-Encoding: base64\r\n\r\nYQBiCmM=\r\n") {
+		t.Errorf("signed %q, sent %q", sign.seen, sent)
+	}
 }
 
 // TestSpamField checks that no one outside says what this server thinks.

@@ -22,7 +22,7 @@ var binaryMIME = extension{
 
 // binaryOK tells whether BINARYMIME is offered: where BDAT is.
 func (s *session) binaryOK() bool {
-	return s.server.registry.has["BINARYMIME"] && s.server.registry.has["CHUNKING"] && s.server.dialect != Submission
+	return s.server.registry.has["BINARYMIME"] && s.server.registry.has["CHUNKING"]
 }
 
 // bdat handles BDAT. The octets that follow it are read whatever the answer is,

@@ -118,16 +118,18 @@ func (s *session) complete(strict bool) reply {
 	case c.err != nil:
 		return s.toEach(s.unfit(c.err), len(routes))
 	}
+	own := s.server.dialect == Submission // is signed as it goes out; what others signed is looked at as it came
+	if own && s.tx.binary {
+		if r := s.encode(c.message); r.code != 0 {
+			return r
+		}
+	}
 	if err := s.checked(c.message); err != nil {
 		return s.toEach(s.failure(err), len(routes))
 	}
-	if s.tx.binary {
-		err := c.message.Encode(s.c.Context())
-		if errors.Is(err, storage.Invalid) {
-			return s.toEach(looseLines, len(routes))
-		}
-		if err != nil {
-			return s.toEach(s.unfit(err), len(routes))
+	if !own && s.tx.binary {
+		if r := s.encode(c.message); r.code != 0 {
+			return s.toEach(r, len(routes))
 		}
 	}
 	results := c.message.Deliver(s.c.Context())
@@ -138,6 +140,18 @@ func (s *session) complete(strict bool) reply {
 	}
 	for _, r := range results {
 		s.send(s.result(r.Err))
+	}
+	return answered
+}
+
+// encode makes text of what came as BINARYMIME.
+func (s *session) encode(m *delivery.Message) reply {
+	err := m.Encode(s.c.Context())
+	switch {
+	case errors.Is(err, storage.Invalid):
+		return looseLines
+	case err != nil:
+		return s.unfit(err)
 	}
 	return answered
 }
