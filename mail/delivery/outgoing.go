@@ -211,7 +211,11 @@ func (m *Message) sendOut(ctx context.Context, out []Result) (queued bool) {
 // enqueueAll gives the message to the queue, for recipients elsewhere as it is forwarded, and for those here as it came.
 func (m *Message) enqueueAll(ctx context.Context, to, here []queue.Recipient) (err error) {
 	if len(here) > 0 {
-		_, err = m.enqueue(ctx, m.env.ID+".here", m.env.From, here, nil)
+		id := m.env.ID
+		if len(to) > 0 {
+			id += ".here"
+		}
+		_, err = m.enqueue(ctx, id, m.env.From, here, nil)
 	}
 	if err == nil && len(to) > 0 {
 		_, err = m.enqueue(ctx, m.env.ID, m.forwarded(), to, m.seal(ctx))

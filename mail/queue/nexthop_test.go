@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // TestDense: what is above 127 for the most part becomes base64, and what comes out of that is what went in.
@@ -340,5 +341,25 @@ func sts(mx string) func(*rig) {
 		r.cfg.MTASTS = true
 		r.zone.Add(`_mta-sts.there.example. TXT "v=STSv1; id=a1"`)
 		r.sts.have["there.example"] = &stsPolicy{mode: "enforce", mx: []string{mx}, maxAge: time.Hour, id: "a1", fetched: time.Now()}
+	}
+}
+
+// TestForeignWords: what a server says in another script is told to people as it is, and in the part for machines by the signs that
+// such a part may have (RFC 3464 §2.1).
+func TestForeignWords(t *testing.T) {
+	r, s := newRig(t), newSink(t)
+	r.domain("there.example", s)
+	s.reply = func(_ int, line string) string {
+		if strings.HasPrefix(line, "RCPT") {
+			return "550 5.1.1 Empfänger unbekannt \xff"
+		}
+		return ""
+	}
+	r.send(Message{From: "ann@here.example", To: to("bob@there.example")}, letter)
+	r.run()
+	wait(t, "it is over", r.empty)
+	got := r.house.have()
+	if len(got) != 1 || !strings.Contains(got[0].body, "said: 550 5.1.1 Empfänger unbekannt") || !strings.Contains(got[0].body, "Diagnostic-Code: smtp; 550 5.1.1 Empf?nger unbekannt ?\r\n") || !utf8.ValidString(got[0].body) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -218,7 +218,7 @@ func (q *Queue) write(ctx context.Context, w *bufio.Writer, e *Entry, k action, 
 		io.WriteString(w, "Content-Transfer-Encoding: 8bit\r\n")
 	}
 	io.WriteString(w, "\r\n")
-	q.status(w, e, k)
+	q.status(w, e, k, utf8)
 	if k == failed && e.whole() {
 		fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\n", boundary, returned)
 		if utf8 || f {
@@ -395,8 +395,19 @@ var explanations = []struct{ detail, why, advice string }{
 	{"7", "the other server refused it for its rules on junk or security.", "read what that server said, and ask the recipient or your administrator."},
 }
 
-// status writes message/delivery-status, RFC 3464 §2.
-func (q *Queue) status(w io.Writer, e *Entry, k action) {
+// status writes message/delivery-status, RFC 3464 §2, or with utf8 message/global-delivery-status.
+func (q *Queue) status(w io.Writer, e *Entry, k action, utf8 bool) {
+	words := func(s string) string {
+		if s = oneLine(s); utf8 {
+			return cut(s, 900)
+		}
+		return cut(strings.Map(func(r rune) rune {
+			if r > '~' {
+				return '?'
+			}
+			return r
+		}, s), 900)
+	}
 	fmt.Fprintf(w, "Reporting-MTA: dns; %s\r\n", q.cfg.Hostname)
 	if e.EnvelopeID != "" {
 		fmt.Fprintf(w, "Original-Envelope-Id: %s\r\n", xtext(e.EnvelopeID))
@@ -414,9 +425,9 @@ func (q *Queue) status(w io.Writer, e *Entry, k action) {
 		fmt.Fprintf(w, "Final-Recipient: %s; %s\r\nAction: %s\r\nStatus: %s\r\n", kind, p.Address, k, p.status(k))
 		if o := p.Last; o != nil && o.Code != 0 && !o.Words && o.Host != "" {
 			mta, _, _ := strings.Cut(o.Host, " ")
-			fmt.Fprintf(w, "Remote-MTA: dns; %s\r\nDiagnostic-Code: smtp; %s\r\n", mta, cut(oneLine(strings.TrimSpace(itoa(o.Code)+" "+o.Status+" "+o.Text)), 900))
+			fmt.Fprintf(w, "Remote-MTA: dns; %s\r\nDiagnostic-Code: smtp; %s\r\n", mta, words(strings.TrimSpace(itoa(o.Code)+" "+o.Status+" "+o.Text)))
 		} else if o != nil && k != delivered && k != expanded {
-			fmt.Fprintf(w, "Diagnostic-Code: x-atrium; %s\r\n", cut(oneLine(o.detail()), 900))
+			fmt.Fprintf(w, "Diagnostic-Code: x-atrium; %s\r\n", words(o.detail()))
 		}
 		if p.At != 0 {
 			fmt.Fprintf(w, "Last-Attempt-Date: %s\r\n", time.Unix(p.At, 0).UTC().Format(dateFormat))
