@@ -127,8 +127,11 @@ func (b *threader) refer(x Indexed) {
 		}
 		last = n
 	}
-	if last != none && b.nodes[me].parent != last {
-		b.unlink(me)
+	if b.nodes[me].parent == last {
+		return
+	}
+	b.unlink(me) // what others said of it; it may now have no parent
+	if last != none {
 		b.link(last, me)
 	}
 }

@@ -43,6 +43,8 @@ func TestThreads(t *testing.T) {
 		{"a loop", References, []string{"a b|x", "b a|Re: x"}, "(1(0))"},
 		{"its own ancestor", References, []string{"a a|x"}, "(0)"},
 		{"the same id twice", References, []string{"a|x", "a|y", "b a|Re: x"}, "(0(2))(1)"},
+		{"it knows of no ancestor, whatever another said before", References, []string{"a|x", "c a b|y", "b|z"}, "(0)(2(1))"},
+		{"it knows of no ancestor, in Refs", Refs, []string{"a|x", "c a b|y", "b|z"}, "(0)(2(1))"},
 		{"no ids, no subject", References, []string{"|", "|"}, "(0)(1)"},
 		{"refs leave subjects alone", Refs, []string{"a|x", "b|x", "c a|Re: x"}, "(1)(0(2))"},
 	} {
