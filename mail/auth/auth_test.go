@@ -170,6 +170,7 @@ func TestPlainAndLogin(t *testing.T) {
 // scramClient is the client's side, with changes for tests.
 type scramClient struct {
 	header, login, password string
+	nonce                   string // a usual one when empty
 	binding                 []byte
 	breakNonce, breakProof  bool
 	bare, verifier          string
@@ -185,7 +186,10 @@ func (c *scramClient) answer(challenge string) ([]byte, error) {
 	c.step++
 	switch c.step {
 	case 1:
-		c.bare = "n=" + c.login + ",r=fyko+d2lbbFgONRv9qkxdawL"
+		if c.nonce == "" {
+			c.nonce = "fyko+d2lbbFgONRv9qkxdawL"
+		}
+		c.bare = "n=" + c.login + ",r=" + c.nonce
 		return []byte(enc(c.header + c.bare)), nil
 	case 2:
 		var nonce, salt, count string
@@ -278,6 +282,8 @@ func TestScram(t *testing.T) {
 		{"escapes", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "a=3Dc", password: "x"}, nil},
 		{"bad escape", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "a=2c", password: "x"}, Malformed},
 		{"UTF-8", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "ben", password: "pässword"}, nil},
+		{"a nonce of one character, RFC 5802 7", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "anna", password: "secret", nonce: "~"}, nil},
+		{"a nonce that is none", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "anna", password: "secret", nonce: "\x01"}, Malformed},
 		{"wrong", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "anna", password: "x"}, account.Denied},
 		{"nobody", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "nobody", password: "x"}, account.Denied},
 		{"proof", plainPeer, "SCRAM-SHA-256", scramClient{header: "n,,", login: "anna", password: "secret", breakProof: true}, account.Denied},

@@ -197,7 +197,7 @@ func (x *exchange) parseFirst(s string, plus bool) (f clientFirst, err error) {
 	}
 	f.login, err = unescape(fields[0][2:])
 	f.nonce = fields[1][2:]
-	if err != nil || f.login == "" || len(f.nonce) < 8 || len(f.nonce) > maxField || bytes.ContainsFunc([]byte(f.nonce), func(r rune) bool { return r < '!' || r > '~' }) {
+	if err != nil || f.login == "" || f.nonce == "" || len(f.nonce) > maxField || bytes.ContainsFunc([]byte(f.nonce), func(r rune) bool { return r < '!' || r > '~' }) {
 		return f, Malformed
 	}
 	return f, nil
