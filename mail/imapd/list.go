@@ -40,7 +40,7 @@ func (c *session) list(r *wire.Reader) error {
 		c.readListSelects(a, r)
 		r.SP()
 	}
-	a.ref = r.Mailbox()
+	a.ref = r.Reference()
 	r.SP()
 	if r.Peek() == '(' && c.server.reg.has("LIST-EXTENDED") {
 		extended = true
@@ -321,7 +321,7 @@ func matchList(pattern, name string) bool {
 // when the pattern ends in % and matches it.
 func (c *session) lsub(r *wire.Reader) error {
 	r.SP()
-	a := &listArgs{c: c, ref: r.Mailbox()}
+	a := &listArgs{c: c, ref: r.Reference()}
 	r.SP()
 	a.patterns = []string{r.ListMailbox()}
 	if err := r.End(); err != nil {

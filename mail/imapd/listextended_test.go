@@ -89,6 +89,29 @@ func TestListChildInfo(t *testing.T) {
 			C: f LIST "" ""
 			S: * LIST (\Noselect) "/" ""
 			S: f OK $...`},
+		{"a reference and a pattern are parts of names: INBOX is only what they make together, RFC 3501 §6.3.8", `
+			C: a CREATE inboxes
+			S: a OK $...
+			C: b CREATE x/inbox
+			S: b OK $...
+			C: c LIST "inbox" %
+			S: * LIST (\HasNoChildren) "/" INBOX
+			S: * LIST (\HasNoChildren) "/" inboxes
+			S: c OK $...
+			C: d LIST x/ inbox
+			S: * LIST (\HasNoChildren) "/" x/inbox
+			S: d OK $...
+			C: e LIST "" InBox
+			S: * LIST (\HasNoChildren) "/" INBOX
+			S: e OK $...
+			C: f LIST In bOx
+			S: * LIST (\HasNoChildren) "/" INBOX
+			S: f OK $...
+			C: g SUBSCRIBE x/inbox
+			S: g OK $...
+			C: h LSUB x/ inbox
+			S: * LSUB () "/" x/inbox
+			S: h OK $...`},
 		{"REMOTE is none of the options that RECURSIVEMATCH needs, RFC 5258 §3.1", `
 			C: a LIST (REMOTE RECURSIVEMATCH) "" *
 			S: a BAD $...

@@ -14,9 +14,13 @@ const MaxName = 1000
 
 // Mailbox reads a mailbox name and returns it in UTF-8 and NFC (RFC 9051 §5.1); INBOX, in whatever case, and
 // its children's first part are "INBOX".
-func (r *Reader) Mailbox() string { return r.name(r.AString()) }
+func (r *Reader) Mailbox() string { return CanonicalName(r.name(r.AString())) }
 
-// ListMailbox reads the pattern of LIST: a mailbox name with % and *.
+// Reference reads the reference of LIST: what names begin with. It is no name itself, so that "inbox" stays what
+// it is: "inboxes" begins with it too.
+func (r *Reader) Reference() string { return r.name(r.AString()) }
+
+// ListMailbox reads the pattern of LIST: the rest of a mailbox name, with % and *.
 func (r *Reader) ListMailbox() string {
 	if c := r.Peek(); c == '"' || c == '{' {
 		return r.name(r.String())
@@ -45,7 +49,7 @@ func (r *Reader) name(s string) string {
 		r.Limit("A mailbox name is too long")
 		return ""
 	}
-	return CanonicalName(norm.NFC.String(s))
+	return norm.NFC.String(s)
 }
 
 // Given is the last mailbox name that was read, as the client wrote it, in UTF-8.
