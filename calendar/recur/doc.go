@@ -12,10 +12,13 @@
 // # Rules
 //
 // The package is pure: no I/O but IANA's embedded data, no clock. Rules are
-// computed on walls and become instants one by one, so that a meeting at nine stays at nine. A local time that a zone skips is read
-// with the offset before the gap, one that comes twice is the first (RFC 5545
-// §3.3.5). Every call is bounded: it jumps to the range it is asked for where
-// the rule allows, and gives up after Limits.Steps where it does not.
+// computed on walls and become instants one by one, so that a meeting at nine
+// stays at nine. A local time that a zone skips is read with the offset before
+// the gap, one that comes twice is the first (RFC 5545 §3.3.5). An instance in a
+// gap is thus shown later rather than left out, as clients do (§3.3.10 would
+// leave it out); instants stay in order, each one once. Every call is bounded: it
+// jumps to the range it is asked for where the rule allows, and gives up after
+// Limits.Steps where it does not.
 //
 // Start reading at Set and Set.Instances, then Rule.
 package recur

@@ -467,6 +467,32 @@ func TestZoneNames(t *testing.T) {
 	}
 }
 
+// A rule with more than one time a day keeps its order and has no instant twice
+// where a zone skips some of them (RFC 5545 §3.3.5); COUNT counts what the rule makes.
+func TestGapsKeepTheOrder(t *testing.T) {
+	for _, tc := range []struct{ zone, start, rule, want string }{
+		{"Europe/Berlin", "20060326T010000", "FREQ=HOURLY;COUNT=5", "0000 0100 0200 0300"},
+		{"Europe/Berlin", "20060326T013000", "FREQ=MINUTELY;INTERVAL=15;COUNT=8", "0030 0045 0100 0115 0130 0145"},
+		{"Europe/Berlin", "20060326T014500", "FREQ=MINUTELY;INTERVAL=25;COUNT=6", "0045 0100 0110 0125 0135 0150"},
+		{"Europe/Berlin", "20060326T020000", "FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0,30;COUNT=4", "0100 0130"},
+		{"Europe/Berlin", "20060326T020000", "FREQ=DAILY;BYHOUR=2,3;BYMINUTE=5,45;COUNT=4", "0100 0105 0145"},
+		{"Australia/Lord_Howe", "20011028T015900", "FREQ=MINUTELY;INTERVAL=16;COUNT=4", "1529 1531 1545 1547"},
+		{"Europe/Berlin", "20060326T020000", "FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0,30;UNTIL=20060326T011500Z", "0100"},
+	} {
+		s := &Set{Start: mustTime(t, tc.start, mustZone(t, tc.zone)), Rules: []*Rule{mustRule(t, tc.rule)}}
+		var got []string
+		for in, err := range s.Instances(0, 1<<40, nil, DefaultLimits()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, time.Unix(in.Begin, 0).UTC().Format("1504"))
+		}
+		if want := strings.Fields(tc.want); !slices.Equal(got, want) {
+			t.Errorf("%s %s\n got %v\nwant %v", tc.start, tc.rule, got, want)
+		}
+	}
+}
+
 func TestSets(t *testing.T) {
 	at := func(s string) Time { return mustTime(t, s, nil) }
 	list := func(s *Set) string {

@@ -334,6 +334,14 @@ type series struct {
 	at    Wall
 	unix  int64
 	ok    bool
+	held  []moment // next ones, around a gap of the zone
+}
+
+// moment is a wall with its instant.
+type moment struct {
+	at      Wall
+	unix    int64
+	skipped bool // by the zone: its clocks never show at
 }
 
 func (r *run) newSeries(rule *Rule, start Time) *series {
@@ -430,26 +438,65 @@ func (q *series) beyond(start Time) bool {
 	return int64(q.rule.Count) > (w.next+2)*per
 }
 
-// pull moves to the next wall in the range.
+// pull moves to the next instant in the range.
 func (q *series) pull() {
 	for q.ok {
-		if q.left <= 0 {
+		m, ok := q.moment()
+		if !ok {
 			q.ok = false
 			return
 		}
-		at, ok := q.walk.pull()
-		q.left--
-		if !ok || at > q.last {
-			q.ok = false
-			q.run.exhausted = q.run.exhausted || q.walk.exhausted
-			return
-		}
-		if at < q.run.low {
-			continue
-		}
-		q.at, q.unix = at, q.run.zone.Unix(at)
-		if q.unix <= q.until {
+		if m.unix <= q.until {
+			q.at, q.unix = m.at, m.unix
 			return
 		}
 	}
+}
+
+// moment returns the next wall in the range with its instant. Walls that the
+// zone skips move behind later ones or onto them; then those around
+// the gap are put in order, each instant once.
+func (q *series) moment() (m moment, ok bool) {
+	if len(q.held) == 0 {
+		if m, ok = q.wall(); !ok || !m.skipped {
+			return m, ok
+		}
+		end := q.run.zone.Wall(m.unix)
+		for q.held = append(q.held, m); m.at <= end; q.held = append(q.held, m) {
+			if m, ok = q.wall(); !ok {
+				break
+			}
+			end = max(end, q.run.zone.Wall(m.unix))
+		}
+		// of two walls with one instant the one that there is stays
+		slices.SortFunc(q.held, func(a, b moment) int {
+			if a.unix != b.unix {
+				return compare(a.unix, b.unix)
+			}
+			return compare(int64(b.at), int64(a.at))
+		})
+		q.held = slices.CompactFunc(q.held, func(a, b moment) bool { return a.unix == b.unix })
+	}
+	m = q.held[0]
+	q.held = q.held[1:]
+	return m, true
+}
+
+// wall returns the next wall that the rule makes in the range.
+func (q *series) wall() (m moment, ok bool) {
+	for q.left > 0 {
+		at, ok := q.walk.pull()
+		q.left--
+		if !ok || at > q.last {
+			q.run.exhausted = q.run.exhausted || q.walk.exhausted
+			q.left = 0
+			return m, false
+		}
+		if at >= q.run.low {
+			m.at = at
+			m.unix, m.skipped = q.run.zone.instant(at)
+			return m, true
+		}
+	}
+	return m, false
 }

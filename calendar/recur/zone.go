@@ -80,21 +80,27 @@ func (z *Zone) Wall(unix int64) Wall { return Wall(unix + int64(z.Offset(unix)))
 // none, it is read with the offset before the gap; where there are two, it is the first (RFC
 // 5545 §3.3.5).
 func (z *Zone) Unix(w Wall) int64 {
+	unix, _ := z.instant(w)
+	return unix
+}
+
+// instant is Unix, and tells whether the zone skips w.
+func (z *Zone) instant(w Wall) (unix int64, skipped bool) {
 	if z == nil {
-		return int64(w)
+		return int64(w), false
 	}
 	if z.loc == nil && z.custom == nil {
-		return int64(w) - int64(z.fixed)
+		return int64(w) - int64(z.fixed), false
 	}
 	before := int64(z.Offset(int64(w) - day))
 	if int64(z.Offset(int64(w)-before)) == before {
-		return int64(w) - before
+		return int64(w) - before, false
 	}
 	after := int64(z.Offset(int64(w) + day))
 	if int64(z.Offset(int64(w)-after)) == after {
-		return int64(w) - after
+		return int64(w) - after, false
 	}
-	return int64(w) - before
+	return int64(w) - before, true
 }
 
 // OffsetBounds returns the lowest and highest offset that the zone has at any time
