@@ -6,13 +6,17 @@ import (
 	"mime/quotedprintable"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/htmlindex"
 )
 
 // Convert returns the card in the other version of vCard, "3.0" (RFC 2426) or
 // "4.0" (RFC 6350), and its own octets when it has that version. What the two
 // say in different ways is said in the other's: groups, photos, kinds, dates without
 // a year, relatives, labels of addresses, preferences. What the other has no word for
-// stays under its own name, for the way back.
+// stays under its own name, for the way back; what version 3.0 is not to show
+// (alternatives by ALTID, CLIENTPIDMAP) has X-VCARD4- before it there.
 func (c *Card) Convert(version string) []byte {
 	if version == c.Version || version != "3.0" && version != "4.0" {
 		return []byte(c.Source)
@@ -67,6 +71,8 @@ type conversion struct {
 	labels  map[string]string // X-ABLabel by its group in lower case
 	groups  map[string]bool   // taken names of groups, in lower case
 	number  int
+
+	anniversary string // the value of ANNIVERSARY that is written
 }
 
 func (v *conversion) add(l line) { v.out = append(v.out, l) }
@@ -126,7 +132,12 @@ func modernize(l *line) {
 	}
 	if qp {
 		b, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(l.value)))
-		if charset, _ := l.param("CHARSET"); err == nil && (charset == "" || strings.EqualFold(charset, "UTF-8") || strings.EqualFold(charset, "US-ASCII")) {
+		if charset, _ := l.param("CHARSET"); err == nil {
+			if known, unknown := htmlindex.Get(charset); unknown == nil && !utf8.Valid(b) {
+				if text, failed := known.NewDecoder().Bytes(b); failed == nil {
+					b = text
+				}
+			}
 			l.value = strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(string(b), "\ufffd"), "\r\n", "\n"), "\r", "")
 			l.value = strings.ReplaceAll(l.value, "\n", "\\n")
 		}
@@ -175,14 +186,16 @@ func mediaOf(word string) string {
 	return ""
 }
 
+// wordOf is the word of a media type, or itself where it has none.
 func wordOf(media string) string {
 	media, _, _ = strings.Cut(media, ";")
+	media = strings.TrimSpace(media)
 	for _, t := range typeOf {
-		if strings.EqualFold(t.media, strings.TrimSpace(media)) {
+		if strings.EqualFold(t.media, media) {
 			return t.word
 		}
 	}
-	return ""
+	return media
 }
 
 // relations are Apple's labels of X-ABRELATEDNAMES with the TYPE of RELATED
@@ -191,6 +204,16 @@ var relations = []struct{ label, kind string }{
 	{"Spouse", "spouse"}, {"Partner", "sweetheart"}, {"Child", "child"}, {"Son", "child"}, {"Daughter", "child"},
 	{"Parent", "parent"}, {"Father", "parent"}, {"Mother", "parent"}, {"Sibling", "sibling"}, {"Brother", "sibling"}, {"Sister", "sibling"},
 	{"Friend", "friend"}, {"Assistant", "agent"}, {"Manager", "colleague"}, {"Colleague", "colleague"}, {"Kin", "kin"}, {"Emergency", "emergency"},
+}
+
+// relationOf is the label of a TYPE of RELATED, "" when Apple has none.
+func relationOf(kind string) string {
+	for _, r := range relations {
+		if strings.EqualFold(r.kind, kind) {
+			return r.label
+		}
+	}
+	return ""
 }
 
 // digits tells whether s has n digits alone.

@@ -60,7 +60,7 @@ var conversions = []struct {
 	{name: "order", three: "N:van Dyck;Jan;;;\nSORT-STRING:Dyck", four: "N;SORT-AS=Dyck:van Dyck;Jan;;;"},
 	{name: "messenger", three: "X-JABBER;TYPE=HOME:a@example.org", four: "IMPP;TYPE=HOME:xmpp:a@example.org", only: "3"},
 	{name: "revision", three: "REV:1995-10-31T22:27:10Z", four: "REV:19951031T222710Z"},
-	{name: "alternatives", three: "TITLE;LANGUAGE=fr:Patron", four: "TITLE;ALTID=1;LANGUAGE=fr:Patron\nTITLE;ALTID=1;LANGUAGE=en:Boss", only: "4"},
+	{name: "alternatives", three: "TITLE;ALTID=1;LANGUAGE=fr:Patron\nX-VCARD4-TITLE;ALTID=1;LANGUAGE=en:Boss", four: "TITLE;ALTID=1;LANGUAGE=fr:Patron\nTITLE;ALTID=1;LANGUAGE=en:Boss"},
 	{name: "unknown", three: "X-OWN;X-P=1:a\\,b;c", four: "X-OWN;X-P=1:a\\,b;c"},
 	{name: "categories", three: "CATEGORIES:a,b", four: "CATEGORIES:a,b"},
 }
@@ -131,6 +131,7 @@ func FuzzConvert(f *testing.F) {
 		f.Add(vcard("3.0", strings.Split(tt.three, "\n")...))
 		f.Add(vcard("4.0", strings.Split(tt.four, "\n")...))
 	}
+	f.Add("BEGIN:VCARD\nVERSION:4.0\n0;\"=\":\nEND:VCARD")
 	f.Fuzz(func(t *testing.T, s string) {
 		c, err := Parse([]byte(s), Limits{Size: 1 << 16, Props: 1000})
 		if err != nil {

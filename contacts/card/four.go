@@ -9,6 +9,11 @@ var services = map[string]string{
 	"X-SKYPE": "skype", "X-SKYPE-USERNAME": "skype", "X-GADUGADU": "gg", "X-MATRIX": "matrix",
 }
 
+// genders are the words that clients have in X-GENDER, RFC 6350 §6.2.7.
+var genders = map[string]string{
+	"m": "M", "male": "M", "f": "F", "female": "F", "o": "O", "other": "O", "n": "N", "none": "N", "u": "U", "unknown": "U",
+}
+
 // four writes a card of version 3.0 (or 2.1) as 4.0.
 func (v *conversion) four() {
 	if v.has("FN") == nil { // RFC 6350 §6.2.1 demands it
@@ -18,12 +23,20 @@ func (v *conversion) four() {
 		}
 		v.add(line{name: "FN", value: name})
 	}
+	if l := v.has("ANNIVERSARY"); l != nil {
+		date := *l
+		fourDate(&date)
+		v.anniversary = date.value
+	}
 	labels := v.addressLabels()
 	for i, l := range v.in {
 		v.fourLine(l, labels[i])
 	}
 	for _, l := range labels[-1] { // that no address wears
-		v.add(line{name: "ADR", params: []Param{{Name: "LABEL", Values: []string{(&Prop{Value: l.value}).Text()}}}, value: ";;;;;;"})
+		adr := line{name: "ADR", value: ";;;;;;"}
+		adr.setTypes(without(l.types(), "pref"))
+		adr.set("LABEL", (&Prop{Value: l.value}).Text())
+		v.add(adr)
 	}
 }
 
@@ -81,6 +94,11 @@ func (v *conversion) fourLine(l line, labels []line) {
 		}
 		l.setTypes(without(without(types, "pref"), "internet"))
 	}
+	if name, ok := strings.CutPrefix(l.name, onlyFour); ok {
+		l.name = name
+		v.add(l)
+		return
+	}
 	switch l.name {
 	case "VERSION", "LABEL", "PROFILE":
 		return
@@ -100,7 +118,10 @@ func (v *conversion) fourLine(l line, labels []line) {
 	case "URL", "IMPP", "CALURI", "CALADRURI", "FBURL":
 		l.value = strings.ReplaceAll(l.value, "\\:", ":") // as Apple writes it
 	case "GEO":
-		if lat, lon, ok := strings.Cut(l.value, ";"); ok {
+		if uri, ok := l.param(onlyFour + "URI"); ok {
+			l.value = uri
+			l.drop("VALUE", onlyFour+"URI")
+		} else if lat, lon, ok := strings.Cut(l.value, ";"); ok {
 			l.value = "geo:" + strings.TrimSpace(lat) + "," + strings.TrimSpace(lon)
 			l.drop("VALUE")
 		}
@@ -108,20 +129,24 @@ func (v *conversion) fourLine(l line, labels []line) {
 		if s := l.value; len(s) == 6 && s[3] == ':' && digits(s[1:3]+s[4:], 4) {
 			l.value = s[:3] + s[4:]
 			l.set("VALUE", "utc-offset")
-		} else {
+		} else if !strings.EqualFold(value, "uri") {
 			l.drop("VALUE")
 		}
-	case "BDAY", "DEATHDATE":
+	case "BDAY", "DEATHDATE", "ANNIVERSARY":
 		fourDate(&l)
 	case "X-ABDATE", "X-ANNIVERSARY", "X-EVOLUTION-ANNIVERSARY", "X-KADDRESSBOOK-X-ANNIVERSARY":
 		if l.name == "X-ABDATE" && !strings.EqualFold(v.label(&l), "Anniversary") {
 			break
 		}
-		if v.has("ANNIVERSARY") != nil {
-			return
-		}
+		own := l
 		l.name = "ANNIVERSARY"
 		fourDate(&l)
+		if v.anniversary != "" && v.anniversary != l.value {
+			l = own // RFC 6350 §6.2.6: there is one
+		} else if v.anniversary != "" {
+			return
+		}
+		v.anniversary = l.value
 	case "X-ABRELATEDNAMES", "X-SPOUSE", "X-EVOLUTION-SPOUSE":
 		kind := ""
 		label := v.label(&l)
@@ -135,14 +160,15 @@ func (v *conversion) fourLine(l line, labels []line) {
 			}
 		}
 		l.name = "RELATED"
-		l.setTypes(nil)
+		types := without(l.types(), kind)
 		if kind != "" {
-			l.setTypes([]string{kind})
+			types = append([]string{kind}, types...)
 		}
+		l.setTypes(types)
 		l.set("VALUE", "text")
 	case "X-GENDER":
-		if g := strings.ToUpper(strings.TrimSpace(l.value)); g != "" && strings.ContainsAny(g[:1], "MFONU") && v.has("GENDER") == nil {
-			l.name, l.value = "GENDER", g[:1]
+		if g := genders[strings.ToLower(strings.TrimSpace(l.value))]; g != "" && v.has("GENDER") == nil {
+			l.name, l.value = "GENDER", g
 		}
 	case "REV":
 		l.value = basic(l.value)
@@ -193,6 +219,11 @@ func fourBinary(l *line, value string) {
 			}
 		}
 		l.value = "data:" + media + ";base64," + strings.Join(strings.Fields(l.value), "")
+	case l.name == "KEY" && value == "" && strings.HasPrefix(l.value, "-----BEGIN"):
+		l.set("VALUE", "text") // in 4.0 it is a URI, RFC 6350 §6.8.1
+		if media != "" {
+			l.set("MEDIATYPE", media)
+		}
 	case strings.EqualFold(value, "url"), strings.EqualFold(value, "uri"):
 		l.drop("VALUE")
 		fallthrough
@@ -223,6 +254,9 @@ func fourDate(l *line) {
 	value, _ := l.param("VALUE")
 	l.drop("X-APPLE-OMIT-YEAR")
 	if strings.EqualFold(value, "text") {
+		if partial(l.value) {
+			l.drop("VALUE")
+		}
 		return
 	}
 	l.drop("VALUE")
@@ -241,6 +275,32 @@ func fourDate(l *line) {
 	default: // no date that either version knows
 		l.set("VALUE", "text")
 	}
+}
+
+// partial tells whether s is a date of RFC 6350 §4.3 that version 3.0 can only
+// say as text: without day, month or year, or a time alone.
+func partial(s string) bool {
+	date, clock, timed := strings.Cut(s, "T")
+	if timed {
+		n := len(clock)
+		for clock = strings.TrimLeft(clock, "-"); len(clock) > 0 && clock[0] >= '0' && clock[0] <= '9'; {
+			clock = clock[1:]
+		}
+		if n < 2 || n > 11 || clock != "" && clock != "Z" && !(len(clock) > 1 && strings.ContainsAny(clock[:1], "+-") && digits(clock[1:], len(clock)-1)) {
+			return false
+		}
+	}
+	switch n := len(date); {
+	case n == 0:
+		return timed
+	case strings.HasPrefix(date, "---"):
+		return digits(date[3:], 2)
+	case strings.HasPrefix(date, "--"):
+		return digits(date[2:], 2) || digits(date[2:], 4)
+	case n == 7:
+		return digits(date[:4], 4) && date[4] == '-' && digits(date[5:], 2)
+	}
+	return digits(date, 4) || digits(date, 8)
 }
 
 // basic is a timestamp without dashes and colons.

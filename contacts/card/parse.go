@@ -255,7 +255,7 @@ func cut(s string, sep byte) (before, after string) {
 
 func param(s string) Param {
 	name, list, ok := strings.Cut(s, "=")
-	if !ok {
+	if !ok || strings.Contains(name, `"`) {
 		name, list = "TYPE", s // vCard 2.1
 	}
 	out := Param{Name: strings.ToUpper(strings.TrimSpace(name))}

@@ -2,6 +2,10 @@ package card
 
 import "strings"
 
+// onlyFour is before the names of properties of version 4.0 that 3.0 is not to
+// show, but to keep as they are for the way back.
+const onlyFour = "X-VCARD4-"
+
 // three writes a card of version 4.0 (or 2.1) as 3.0.
 func (v *conversion) three() {
 	if v.has("N") == nil { // RFC 2426 §3.1.2 demands it
@@ -20,12 +24,14 @@ func (v *conversion) three() {
 	}
 	alternatives := map[string]bool{}
 	for _, l := range v.in {
-		if alt, ok := l.param("ALTID"); ok { // of alternatives there is one here
-			if key := l.name + "=" + alt; alternatives[key] {
+		if alt, ok := l.param("ALTID"); ok { // of alternatives one is to be seen
+			key := l.name + "=" + alt
+			if alternatives[key] {
+				l.name = onlyFour + l.name
+				v.add(l)
 				continue
-			} else {
-				alternatives[key] = true
 			}
+			alternatives[key] = true
 		}
 		v.threeLine(l)
 	}
@@ -35,20 +41,24 @@ func (v *conversion) threeLine(l line) {
 	calendar, _ := l.param("CALSCALE")
 	value, _ := l.param("VALUE")
 	media, _ := l.param("MEDIATYPE")
-	sortAs, sorted := l.param("SORT-AS")
 	label, labelled := l.param("LABEL")
 	if p, ok := l.param("PREF"); ok {
 		types := without(l.types(), "pref")
 		if p == "1" {
 			types = append(types, "pref")
+			l.drop("PREF")
 		}
 		l.setTypes(types)
 	} else {
 		l.setTypes(l.types())
 	}
-	l.drop("ALTID", "PID", "PREF", "MEDIATYPE", "INDEX", "LEVEL", "SORT-AS", "LABEL", "CALSCALE")
 	switch l.name {
-	case "VERSION", "CLIENTPIDMAP":
+	case "VERSION":
+		return
+	case "CLIENTPIDMAP":
+		l.name = onlyFour + l.name
+	case "N":
+		v.threeName(l)
 		return
 	case "KIND":
 		switch k := strings.ToLower(strings.TrimSpace(l.value)); {
@@ -62,10 +72,14 @@ func (v *conversion) threeLine(l line) {
 	case "MEMBER":
 		l.name, l.params = "X-ADDRESSBOOKSERVER-MEMBER", nil
 	case "PHOTO", "LOGO", "SOUND", "KEY":
+		l.drop("MEDIATYPE")
 		threeBinary(&l, media)
 	case "TEL":
 		if rest, ok := cutFold(l.value, "tel:"); ok {
 			number, params, _ := strings.Cut(rest, ";")
+			if params != "" && !onlyExtension(params) {
+				break // it stays a URI
+			}
 			for p := range strings.SplitSeq(params, ";") {
 				if ext, ok := cutFold(p, "ext="); ok {
 					number += " ext. " + ext
@@ -74,12 +88,14 @@ func (v *conversion) threeLine(l line) {
 			l.value = escape(number)
 			l.drop("VALUE")
 		}
-		l.setTypes(without(l.types(), "textphone"))
 	case "GEO":
 		if rest, ok := cutFold(l.value, "geo:"); ok {
-			rest, _, _ = strings.Cut(rest, ";")
-			lat, lon, _ := strings.Cut(rest, ",")
-			lon, _, _ = strings.Cut(lon, ",")
+			place, _, more := strings.Cut(rest, ";")
+			lat, lon, _ := strings.Cut(place, ",")
+			lon, _, high := strings.Cut(lon, ",")
+			if more || high {
+				l.set(onlyFour+"URI", l.value)
+			}
 			l.value = lat + ";" + lon
 			l.drop("VALUE")
 		}
@@ -102,17 +118,38 @@ func (v *conversion) threeLine(l line) {
 	case "REV":
 		l.value = extended(l.value)
 	case "ADR":
-		l.drop("GEO", "TZ", "CC")
+		l.drop("LABEL")
 		v.add(l)
 		if labelled {
+			l.drop("GEO", "TZ", "CC", "PREF", "ALTID", "PID")
 			v.add(line{name: "LABEL", params: l.params, value: escape((&Prop{Value: label}).Text())})
 		}
 		return
 	}
 	v.add(l)
-	if sorted && v.has("SORT-STRING") == nil && l.name == "N" {
-		v.add(line{name: "SORT-STRING", value: escape(sortAs)})
+}
+
+// threeName writes N, with what it is sorted by beside it (RFC 2426 §3.6.5).
+func (v *conversion) threeName(l line) {
+	var sortAs []string
+	for _, p := range l.params {
+		if p.Name == "SORT-AS" {
+			sortAs = append(sortAs, p.Values...)
+		}
 	}
+	if len(sortAs) == 0 || v.has("SORT-STRING") != nil {
+		v.add(l)
+		return
+	}
+	l.drop("SORT-AS")
+	v.add(l)
+	v.add(line{name: "SORT-STRING", value: escape(strings.Join(sortAs, ","))})
+}
+
+// onlyExtension tells whether the parameters of a tel: URI are no more than ext.
+func onlyExtension(params string) bool {
+	_, ok := cutFold(params, "ext=")
+	return ok && !strings.Contains(params, ";")
 }
 
 // tag writes a line with one of Apple's labels, unless its group has one.
@@ -127,22 +164,16 @@ func (v *conversion) tag(l *line, label string) {
 
 // relative writes RELATED with a name as Apple does.
 func (v *conversion) relative(l line) {
-	label := "Other"
-	for _, t := range l.types() {
-		for _, r := range relations {
-			if strings.EqualFold(r.kind, t) {
-				label = r.label
-				break
-			}
+	label, types := "Other", l.types()
+	for _, t := range types {
+		if r := relationOf(t); r != "" {
+			label, types = r, without(types, t)
+			break
 		}
 	}
 	l.name = "X-ABRELATEDNAMES"
 	l.drop("VALUE")
-	var kept []string
-	if l.hasType("pref") {
-		kept = []string{"pref"}
-	}
-	l.setTypes(kept)
+	l.setTypes(types)
 	v.tag(&l, label)
 }
 
@@ -153,8 +184,8 @@ func threeBinary(l *line, media string) {
 		if value, _ := l.param("VALUE"); !strings.EqualFold(value, "text") && strings.Contains(l.value, ":") {
 			l.set("VALUE", "uri")
 		}
-		if w := wordOf(media); w != "" {
-			l.setTypes(append(l.types(), w))
+		if media != "" {
+			l.setTypes(append(l.types(), wordOf(media)))
 		}
 		return
 	}
@@ -169,8 +200,8 @@ func threeBinary(l *line, media string) {
 	if kind == "" {
 		kind = media
 	}
-	if w := wordOf(kind); w != "" {
-		l.setTypes(append(l.types(), w))
+	if kind != "" {
+		l.setTypes(append(l.types(), wordOf(kind)))
 	}
 	l.value = data
 }
@@ -184,7 +215,7 @@ func threeZone(l *line) {
 	} else if len(s) == 3 && (s[0] == '-' || s[0] == '+') && digits(s[1:], 2) {
 		l.value = s + ":00"
 		l.drop("VALUE")
-	} else {
+	} else if value, _ := l.param("VALUE"); !strings.EqualFold(value, "uri") {
 		l.set("VALUE", "text")
 	}
 }
