@@ -107,5 +107,6 @@ func (t *Tx) SetGrant(g Grant) error {
 		t.w.Set(share, []byte{shareVersion})
 		t.w.Set(k, binary.BigEndian.AppendUint32(nil, uint32(g.Rights)))
 	}
+	t.granted = append(t.granted, g.To)
 	return t.meta(g.Collection)
 }

@@ -122,6 +122,9 @@ func (s *Store) Update(ctx context.Context, a AccountID, fn func(*Tx) error) err
 		s.pending.add(a)
 	}
 	s.watches.notify(a, t.touched())
+	for _, to := range t.granted {
+		s.watches.granted(to)
+	}
 	return nil
 }
 
@@ -177,7 +180,7 @@ func (s *Store) DropAccount(ctx context.Context, a AccountID) error {
 		}
 		s.cache.drop(a)
 		if n == 0 {
-			s.watches.notify(a, nil)
+			s.Wake(a)
 			return nil
 		}
 	}

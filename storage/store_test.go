@@ -155,6 +155,42 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestWatchGrants: who watches an account hears of rights given to it and taken from it, for all too.
+func TestWatchGrants(t *testing.T) {
+	s := storetest.Open(t, memkv.New(), nil)
+	id := fill(t, s, 1)
+	two, three := s.Watch(2, 0), s.Watch(3, 0)
+	defer two.Close()
+	defer three.Close()
+	told := func(w *storage.Watch) bool {
+		select {
+		case <-w.C:
+			return true
+		default:
+			return false
+		}
+	}
+	for _, c := range []struct {
+		to     storage.AccountID
+		rights storage.Rights
+		others bool
+	}{{2, storage.Read, false}, {2, 0, false}, {storage.Anyone, storage.Read, true}, {storage.Anyone, 0, true}} {
+		err := s.Update(t.Context(), 1, func(tx *storage.Tx) error {
+			return tx.SetGrant(storage.Grant{Collection: id, To: c.to, Rights: c.rights})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := told(two), told(three); !a || b != c.others {
+			t.Errorf("%+v: %t and %t", c, a, b)
+		}
+	}
+	s.Wake(3)
+	if told(two) || !told(three) {
+		t.Error("Wake")
+	}
+}
+
 func TestTrimExpiresOldTokens(t *testing.T) {
 	s := storetest.Open(t, memkv.New(), nil)
 	id := fill(t, s, 1)

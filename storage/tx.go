@@ -18,6 +18,7 @@ type Tx struct {
 	trees   map[CollectionID]*tree
 	objects map[ObjectID]*workObject
 	metas   []CollectionID // whose own record changed but not their rows
+	granted []AccountID    // who got rights or lost them
 	dirty   bool           // the account's head changed
 	removed bool           // rows or a collection went: there is something to clean
 	grew    bool           // the usage grew: the limits are checked

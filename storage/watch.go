@@ -1,9 +1,12 @@
 package storage
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Watch reports changes: C gets a value after each commit that changed the
-// collection (or, with collection 0, anything in the account). Values do not
+// collection (or, with collection 0, anything in the account, and what others grant it). Values do not
 // queue up: read the store again after each, it tells what changed.
 type Watch struct {
 	C <-chan struct{}
@@ -64,15 +67,46 @@ func (w *watches) notify(a AccountID, touched []CollectionID) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	for x := range set.m[a] {
-		hit := x.coll == 0
-		for _, c := range touched {
-			hit = hit || c == x.coll
+		if x.coll == 0 || slices.Contains(touched, x.coll) {
+			x.wake()
 		}
-		if hit {
-			select {
-			case x.c <- struct{}{}:
-			default:
+	}
+}
+
+// granted wakes those who watch an account to which rights were given, or which lost them; for Anyone all accounts.
+func (w *watches) granted(to AccountID) {
+	if to != Anyone {
+		w.notify(to, nil)
+		return
+	}
+	for i := range w.sets {
+		set := &w.sets[i]
+		set.mu.Lock()
+		for _, all := range set.m {
+			for x := range all {
+				if x.coll == 0 {
+					x.wake()
+				}
 			}
 		}
+		set.mu.Unlock()
+	}
+}
+
+// Wake wakes all who watch an account or one of its collections, where nothing in it was written: members of a group came
+// or went.
+func (s *Store) Wake(a AccountID) {
+	set := &s.watches.sets[a%AccountID(len(s.watches.sets))]
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	for x := range set.m[a] {
+		x.wake()
+	}
+}
+
+func (w *Watch) wake() {
+	select {
+	case w.c <- struct{}{}:
+	default:
 	}
 }

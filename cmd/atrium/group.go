@@ -150,7 +150,7 @@ func addGroup(h *house, ctx context.Context, a groupArgs) (any, error) {
 		return nil, err
 	}
 	for _, m := range members {
-		if err := h.dir.SetMember(ctx, g.ID, m.ID, false); err != nil {
+		if err := h.setMember(ctx, g, m, false); err != nil {
 			return nil, err
 		}
 	}
@@ -189,7 +189,17 @@ func deleteGroup(h *house, ctx context.Context, a groupArgs) (any, error) {
 }
 
 func addMembers(h *house, ctx context.Context, a groupArgs) (any, error) {
-	return h.eachMember(ctx, a, func(g, m *account.Account) error { return h.dir.SetMember(ctx, g.ID, m.ID, a.Admin) })
+	return h.eachMember(ctx, a, func(g, m *account.Account) error { return h.setMember(ctx, g, m, a.Admin) })
+}
+
+// setMember makes m a member of g, and tells who looks at either.
+func (h *house) setMember(ctx context.Context, g, m *account.Account, admin bool) error {
+	if err := h.dir.SetMember(ctx, g.ID, m.ID, admin); err != nil {
+		return err
+	}
+	h.store.Wake(g.ID)
+	h.store.Wake(m.ID)
+	return nil
 }
 
 func removeMembers(h *house, ctx context.Context, a groupArgs) (any, error) {
@@ -197,6 +207,10 @@ func removeMembers(h *house, ctx context.Context, a groupArgs) (any, error) {
 		err := h.dir.RemoveMember(ctx, g.ID, m.ID)
 		if errors.Is(err, storage.NotFound) {
 			err = fmt.Errorf("%s is no member of %s", m.Name, g.Name)
+		}
+		if err == nil {
+			h.store.Wake(g.ID) // who has one of its mailboxes open
+			h.store.Wake(m.ID)
 		}
 		return err
 	})
