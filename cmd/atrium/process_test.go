@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -111,16 +112,18 @@ func newInstance(t testing.TB, more string) *instance {
 	return i
 }
 
-// freeAddresses are loopback addresses that nobody listens on.
+// freeAddresses are loopback addresses that nobody listens on. Their ports are below those that systems give to
+// connections, one of which could take a port before the server has it.
 func freeAddresses(t testing.TB, n int) (list []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(list) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(17000)))
+		if err == nil {
+			defer l.Close()
+			list = append(list, l.Addr().String())
+		} else if tries > 100 {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		list = append(list, l.Addr().String())
 	}
 	return list
 }
