@@ -7,13 +7,19 @@ the CRC-32 of all of them (Unix seconds, each with a space after it), and the
 first SHOWN of them in UTC. Zone "date" means all-day, "-" floating time.
 
 Where dateutil does other than RFC 5545 says, this script makes up for it:
-DTSTART is always the first instance and counts for COUNT (3.8.5.3), BYWEEKNO
-alone takes the weekday from DTSTART, BYSETPOS counts in the whole first week
-though DTSTART is in the midst of it (3.3.10), and local times that a zone
-skips are read with the offset before the gap (3.3.5), each instant once. It
-leaves out what dateutil takes for ever or refuses, and BYDAY with and without
-numbers in one rule, of which it makes the intersection, and the weeks 52 and
-53, which it misses where they lie in two years.
+BYWEEKNO alone takes the weekday from DTSTART, and BYSETPOS counts in the whole
+first week though DTSTART is in the midst of it (3.3.10).
+
+In two things it follows choices of this package, for which the table is thus no
+proof: DTSTART is always the first instance and counts for COUNT (3.8.5.3 leaves
+open what is when it does not fit the rule), and local times that a zone skips are
+read with the offset before the gap (3.3.5), each instant once, and count for
+COUNT, where 3.3.10 would leave them out and not count them.
+
+It leaves out BYDAY with and without numbers in one rule, of which dateutil makes
+the intersection, the weeks 52 and 53, which it misses where they lie in two
+years, and what it refuses or takes longer for than a limit: the same seed may
+not give the same table on another machine.
 """
 import random
 import signal
