@@ -85,6 +85,19 @@ func displayed(n string) string {
 	return strings.Join(words, " ")
 }
 
+// keeps tells whether l is what threeLine has kept of a property of version 4.0, and may be that again: not, whoever
+// wrote it, what a card has once or what begins or ends it.
+func keeps(l *line, name string) bool {
+	_, alternative := l.param("ALTID")
+	switch name {
+	case "CLIENTPIDMAP":
+		return true
+	case "", "BEGIN", "END", "VERSION", "UID":
+		return false
+	}
+	return alternative && !strings.HasPrefix(name, onlyFour)
+}
+
 func (v *conversion) fourLine(l line, labels []line) {
 	value, _ := l.param("VALUE")
 	l.drop("CHARSET")
@@ -94,7 +107,7 @@ func (v *conversion) fourLine(l line, labels []line) {
 		}
 		l.setTypes(without(without(types, "pref"), "internet"))
 	}
-	if name, ok := strings.CutPrefix(l.name, onlyFour); ok {
+	if name, ok := strings.CutPrefix(l.name, onlyFour); ok && keeps(&l, name) {
 		l.name = name
 		v.add(l)
 		return

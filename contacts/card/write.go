@@ -86,6 +86,10 @@ func without(types []string, t string) (out []string) {
 // fold is the length of a line in octets, RFC 6350 §3.2.
 const fold = 75
 
+// breaks writes line breaks as a text has them: a value that was put together of parameters, which can hold them (RFC 6868),
+// ends no line.
+var breaks = strings.NewReplacer("\r\n", `\n`, "\n", `\n`, "\r", "")
+
 // append writes the property, folded between characters.
 func (l *line) append(dst []byte) []byte {
 	start := len(dst)
@@ -108,7 +112,11 @@ func (l *line) append(dst []byte) []byte {
 	}
 	dst = append(dst, ':')
 	head := string(dst[start:])
-	return appendFolded(dst[:start], head, l.value)
+	value := l.value
+	if strings.ContainsAny(value, "\r\n") {
+		value = breaks.Replace(value)
+	}
+	return appendFolded(dst[:start], head, value)
 }
 
 // appendParam quotes a parameter's value where it must be, with the escapes of RFC 6868.

@@ -83,6 +83,9 @@ func (c *Config) Validate() (err error) {
 	if c.CheckpointTime < 100*time.Millisecond {
 		err = errors.Join(err, fmt.Errorf("checkpoint time: %v, want at least 100ms", c.CheckpointTime))
 	}
+	if c.Settle < 0 {
+		err = errors.Join(err, fmt.Errorf("settle: %v, want 0 or more", c.Settle))
+	}
 	if c.Grace < 0 {
 		err = errors.Join(err, fmt.Errorf("grace: %v, want 0 or more", c.Grace))
 	}

@@ -150,10 +150,8 @@ func (s *Store) largePath(h blob.Hash) string {
 	return filepath.Join(s.largeDir(), name[:2], name)
 }
 
-// Bodies of earlier runs are counted so many at a time, with pauses of four times as long, after a first one.
-const (
-	countStep = 1000
-)
+// countStep is how many bodies of earlier runs are counted at a time, before a pause of four times as long.
+const countStep = 1000
 
 // startCount begins to tell the journal which bodies of earlier runs it holds. The
 // snapshot is taken before New returns: all that comes later counts itself.
@@ -163,18 +161,16 @@ func (s *Store) startCount() {
 		err := s.index.View(s.ctx, func(r kv.Reader) error {
 			close(begun)
 			// Whoever comes first when a server has started does not wait for this.
-			rest, n, began := s.cfg.Settle, 0, time.Now()
+			if err := s.rest(s.cfg.Settle); err != nil {
+				return err
+			}
+			n, began := 0, time.Now()
 			for key, value := range r.Scan(kv.Prefix([]byte{keyBody})) {
-				if n++; n%countStep == 1 {
-					select {
-					case <-s.ctx.Done():
-						return s.ctx.Err()
-					case <-time.After(rest):
+				if n++; n%countStep == 0 {
+					if err := s.rest(min(4*time.Since(began), time.Second)); err != nil {
+						return err
 					}
 					began = time.Now()
-				}
-				if n%countStep == 0 {
-					rest = min(4*time.Since(began), time.Second)
 				}
 				h, loc, err := parseEntry(key, value)
 				if err != nil {
@@ -205,6 +201,16 @@ func (s *Store) startCount() {
 		}
 	})
 	<-begun
+}
+
+// rest waits, or fails when the store is closed.
+func (s *Store) rest(d time.Duration) error {
+	select {
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // Close ends the background work. The journal and the engine are the caller's

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -42,7 +43,11 @@ func (e *Engine) runCollector() {
 			continue
 		}
 		last, first = time.Now(), false
-		if err := e.collect(); err != nil && !errors.Is(err, errStopped) && !errors.Is(err, kv.Closed) {
+		switch err := e.collect(); {
+		case err == nil:
+		case errors.Is(err, errStopped), errors.Is(err, kv.Closed), errors.Is(err, kv.Broken):
+			return
+		default:
 			e.log.Error("room of deleted values is not given back", "err", err)
 		}
 	}
@@ -144,10 +149,13 @@ func (e *Engine) move(files map[uint32]bool) error {
 		if err != nil {
 			return fmt.Errorf("value of %q: %w", key[1:], err)
 		}
-		batch = append(batch, moved{append([]byte(nil), key[1:]...), p, value})
-		if size += len(value); size >= collectBatch {
-			return flush()
+		if len(batch) > 0 && size+len(value) > collectBatch { // together with a large one it could be more than a transaction takes
+			if err := flush(); err != nil {
+				return err
+			}
 		}
+		batch = append(batch, moved{slices.Clone(key[1:]), p, value})
+		size += len(value)
 		return nil
 	})
 	if err == nil && len(batch) > 0 {

@@ -28,6 +28,8 @@ type heap struct {
 	buf  []byte
 	shed atomic.Int64 // values that may have been deleted since the last collection
 
+	syncing sync.Mutex // held while files are synced, or one is removed; taken before mu
+
 	mu      sync.RWMutex
 	files   map[uint32]*heapFile
 	head    uint32 // the file that is written; 0 when there is none yet
@@ -188,6 +190,8 @@ func (h *heap) flush(f *heapFile) error {
 
 // sync makes durable what was appended before. After a failure nobody knows what is.
 func (h *heap) sync() error {
+	h.syncing.Lock()
+	defer h.syncing.Unlock()
 	h.mu.Lock()
 	list, newFile := h.dirty, h.newFile
 	h.dirty, h.newFile = nil, false
@@ -275,6 +279,8 @@ func (h *heap) size() (n int64) {
 
 // remove removes a file that nobody reads any more.
 func (h *heap) remove(id uint32) error {
+	h.syncing.Lock()
+	defer h.syncing.Unlock()
 	h.mu.Lock()
 	f := h.files[id]
 	delete(h.files, id)

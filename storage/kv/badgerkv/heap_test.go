@@ -18,10 +18,13 @@ import (
 )
 
 // openLasting opens an engine that keeps every value that is large enough in small files of the heap.
-func openLasting(t *testing.T, dir string) *Engine {
+func openLasting(t *testing.T, dir string) *Engine { return openHeapFiles(t, dir, 64<<10) }
+
+// openHeapFiles is openLasting with files of another size.
+func openHeapFiles(t *testing.T, dir string, size int64) *Engine {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Reserve, cfg.HeapFile, cfg.MergeAtOnce = 0, 64<<10, true
+	cfg.Reserve, cfg.HeapFile, cfg.MergeAtOnce = 0, size, true
 	cfg.Lasting = func([]byte) bool { return true }
 	e, err := Open(dir, cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
@@ -116,11 +119,11 @@ func TestCollect(t *testing.T) {
 	all := func(int) bool { return true }
 	few := func(i int) bool { return i >= n/2 && i%5 == 0 }
 
-	reading, go_, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	reading, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- e.View(context.Background(), func(r kv.Reader) error {
 			close(reading)
-			<-go_
+			<-goOn
 			return inOrder(r, n, all)
 		})
 	}()
@@ -142,7 +145,7 @@ func TestCollect(t *testing.T) {
 	if got := heapFiles(t, dir); got < before {
 		t.Errorf("%d of %d files are left while one reads them", got, before)
 	}
-	close(go_)
+	close(goOn)
 	if err := <-done; err != nil {
 		t.Errorf("who began to read before: %v", err)
 	}
@@ -170,6 +173,79 @@ func TestCollect(t *testing.T) {
 	look()
 	fillHeap(t, e, 0, n) // the files go on where they ended
 	if err := e.View(t.Context(), func(r kv.Reader) error { return inOrder(r, n, all) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCollectLarge: values that are too large for one transaction together are moved.
+func TestCollectLarge(t *testing.T) {
+	dir := t.TempDir()
+	e := openHeapFiles(t, dir, 4<<20)
+	defer e.Close()
+	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, []int{collectBatch - 100, 900 << 10}[i%2]) }
+	for i := range 8 {
+		change(t, e, func(tx kv.Txn) { tx.Set(heapKey(i), value(i)) })
+	}
+	if _, err := e.drain(); err != nil {
+		t.Fatal(err)
+	}
+	for i := 2; i < 8; i++ {
+		change(t, e, func(tx kv.Txn) { tx.Delete(heapKey(i)) })
+	}
+	if err := e.collect(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "heap", "0000000001.heap")); err == nil {
+		t.Error("a file with little left in it stays")
+	}
+	err := e.View(t.Context(), func(r kv.Reader) error {
+		for i := range 2 {
+			if v, err := r.Get(heapKey(i)); !bytes.Equal(v, value(i)) {
+				t.Errorf("value %d: %d bytes, %v", i, len(v), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCollectWhileSyncing: a file that goes while it is to be synced harms nobody.
+func TestCollectWhileSyncing(t *testing.T) {
+	dir := t.TempDir()
+	e := openLasting(t, dir)
+	defer e.Close()
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if err := e.heap.sync(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for range 25 {
+		fillHeap(t, e, 0, 600)
+		for from := 0; from < 600; from += 300 {
+			change(t, e, func(tx kv.Txn) {
+				for i := from; i < from+300; i++ {
+					tx.Delete(heapKey(i))
+				}
+			})
+		}
+		if err := e.collect(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
