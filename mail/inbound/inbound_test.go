@@ -379,6 +379,9 @@ func (m *milterServer) Body(mod *milter.Modifier) (milter.Response, error) {
 	if strings.HasPrefix(m.from, "junk") {
 		mod.Quarantine("it smells")
 	}
+	if strings.HasPrefix(m.from, "discard") {
+		return milter.RespDiscard, nil
+	}
 	return milter.RespAccept, nil
 }
 
@@ -398,6 +401,10 @@ func TestMilter(t *testing.T) {
 	play(t, addr, send("junk@good.example", "x@a.example", ok))
 	if r.seen.Quarantine != "milter: it smells" {
 		t.Errorf("%+v", r.seen)
+	}
+	play(t, addr, send("discard@good.example", "x@a.example", ok))
+	if r.seen.Quarantine != "milter: discard" {
+		t.Errorf("discarded at the end: %+v", r.seen)
 	}
 	play(t, addr, send("reject@good.example", "x@a.example", "550 5.7.1 Message refused"))
 	play(t, addr, send("code@good.example", "x@a.example", "554 5.7.9 Words of a milter"))

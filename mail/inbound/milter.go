@@ -57,7 +57,7 @@ func (c *milterClient) judge(ctx context.Context, m *delivery.Message, client st
 	if err != nil {
 		return nil, err
 	}
-	if o, done := milterOpinion(act); done && o.refusal != nil {
+	if o, done := milterOpinion(act); done && (o.refusal != nil || o.quarantine != "") { // not what is accepted, with changes
 		return o, nil
 	}
 	return milterChanges(changes), nil
